@@ -1,0 +1,1 @@
+"""The program behind `make`: it runs, checks and compares the lessons."""

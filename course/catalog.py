@@ -1,0 +1,136 @@
+"""What the course consists of, read from lessons/course.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from course.errors import CourseError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a lesson: ten minutes' work and one idea."""
+
+    id: str
+    title: str
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A check of an earlier lesson that a later lesson rightly replaces."""
+
+    check: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One numbered lesson, and where its parts stand below `root`."""
+
+    root: Path
+    number: int
+    folder: str
+    title: str
+    adds: str
+    pain: str
+    taught: str
+    edit: str
+    serve: str
+    serve_on_port: str | None
+    imports: tuple[str, ...]
+    given: tuple[str, ...]
+    ends: tuple[Ended, ...]
+    tasks: tuple[Task, ...]
+
+    @property
+    def starter(self) -> Path:
+        """The folder that a student begins with."""
+        return self.root / "lessons" / self.folder
+
+    @property
+    def solution(self) -> Path:
+        """The folder as it looks when every task is done."""
+        return self.root / "solutions" / self.folder
+
+    @property
+    def work(self) -> Path:
+        """The student's own copy."""
+        return self.root / "work" / self.folder
+
+    @property
+    def checks(self) -> Path:
+        """The file that says what the finished lesson must do."""
+        return self.root / "checks" / f"test_{self.folder}.py"
+
+    @property
+    def page(self) -> Path:
+        """The lesson's page in the docs."""
+        return self.root / "docs" / f"{self.folder}.md"
+
+    def anchor(self, task: Task) -> str:
+        """Return where the docs explain `task`: the page, and the anchor of the task's heading."""
+        return f"docs/{self.folder}.md#task-{task.id.replace('.', '')}"
+
+
+@dataclass(frozen=True)
+class Course:
+    """All lessons, in the order in which they are taken."""
+
+    root: Path
+    lessons: tuple[Lesson, ...]
+
+    def lesson(self, number: int) -> Lesson:
+        """Return lesson `number`; raise `CourseError` where there is none."""
+        for lesson in self.lessons:
+            if lesson.number == number:
+                return lesson
+        numbers = ", ".join(str(lesson.number) for lesson in self.lessons)
+        raise CourseError(f"There is no lesson {number}. The lessons are {numbers}.")
+
+    def up_to(self, number: int) -> tuple[Lesson, ...]:
+        """Return the lessons from the first to `number`, which is among them."""
+        return tuple(lesson for lesson in self.lessons if lesson.number <= number)
+
+    def ended_by(self, number: int) -> frozenset[str]:
+        """Return the checks (`file.py::function`) that no longer hold in lesson `number`."""
+        return frozenset(ended.check for lesson in self.up_to(number) for ended in lesson.ends)
+
+
+def load(root: Path = ROOT) -> Course:
+    """Read `root`/lessons/course.toml.
+
+    Raises `CourseError` where the file is missing or is not TOML.
+    """
+    path = root / "lessons" / "course.toml"
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path} cannot be read: {error}") from error
+    lessons = (_lesson(root, entry) for entry in data["lesson"])
+    return Course(root, tuple(sorted(lessons, key=lambda lesson: lesson.number)))
+
+
+def _lesson(root: Path, entry: dict) -> Lesson:
+    return Lesson(
+        root=root,
+        number=entry["number"],
+        folder=entry["folder"],
+        title=entry["title"],
+        adds=entry["adds"],
+        pain=entry["pain"],
+        taught=entry["taught"],
+        edit=entry["edit"],
+        serve=entry["serve"],
+        serve_on_port=entry.get("serve_on_port"),
+        imports=tuple(entry["imports"]),
+        given=tuple(entry.get("given", ())),
+        ends=tuple(Ended(**ended) for ended in entry.get("ends", ())),
+        tasks=tuple(
+            Task(task["id"], task["title"], tuple(task["hints"])) for task in entry["task"]
+        ),
+    )
