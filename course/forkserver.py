@@ -1,0 +1,174 @@
+"""Run students' code in processes of their own: import the extensions once, then fork for each run.
+
+`course.processes` starts `main` in a Python of its own, with a socket to talk on. Three kinds of
+process come of it, and only the last runs code that is not ours:
+
+    forkserver    has the extensions imported; forks a supervisor for each job
+    supervisor    bounds time and output, and kills everything the job has started when it ends
+    job           the student's program, in its own session, on its own copy of the lesson
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from course.job import run_job
+
+OUTPUT_LIMIT = 1024 * 1024
+"""Bytes of standard output, and of standard error, that a job may write."""
+
+PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
+
+
+def main(fd: int, imports: list[str]) -> None:
+    """Serve jobs that arrive on the socket `fd` until its other end is closed."""
+    server = socket.socket(fileno=fd)
+    for name in imports:
+        importlib.import_module(name)
+    server.send(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})).encode())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away supervisors that ended
+    gc.freeze()  # what is imported is never freed: keep its memory shared with the children
+    while True:
+        message, fds, _, _ = socket.recv_fds(server, 1 << 20, 3)
+        if not message:
+            return
+        if os.fork() == 0:
+            server.close()
+            supervise(json.loads(message), *fds)
+            os._exit(0)
+        for passed in fds:
+            os.close(passed)
+
+
+def supervise(job: dict[str, Any], control_fd: int, ready_fd: int, listener_fd: int) -> None:
+    """Run `job` to its end and report on the socket `control_fd`.
+
+    The other end may send `o` to be told the output so far, and `k` or `t` to have the job killed
+    (`t` because it takes too long). Where the other end is closed, the job is killed as well.
+    """
+    control = socket.socket(fileno=control_fd)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    _adopt_orphans()
+    pipes = {name: os.pipe() for name in ("out", "err")}
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        control.close()
+        run_job(job, pipes["out"][1], pipes["err"][1], ready_fd, listener_fd)
+    for fd in (ready_fd, listener_fd, pipes["out"][1], pipes["err"][1]):
+        os.close(fd)
+    output = {pipes[name][0]: bytearray() for name in pipes}
+    status, reason = _watch(pid, job["seconds"], control, woken, output)
+    if status is None:
+        if reason == "timeout":
+            _dump_frames(pid, output)
+        _kill(pid)
+        status = os.waitpid(pid, 0)[1]
+    else:
+        _kill(pid)
+    _kill_orphans()
+    for fd in output:
+        _drain(fd, output[fd])
+    _tell(control, output, code=os.waitstatus_to_exitcode(status), reason=reason)
+
+
+def _watch(
+    pid: int, seconds: float, control: socket.socket, woken: int, output: dict[int, bytearray]
+) -> tuple[int | None, str]:
+    """Wait for the job's end, or for a reason to end it.
+
+    Returns the job's wait status (None while it still runs) and the reason: `ended`, `timeout`,
+    `output` (it wrote too much) or `stopped` (asked to).
+    """
+    deadline = time.monotonic() + seconds
+    sources = [control, woken, *output]
+    while (left := deadline - time.monotonic()) > 0:
+        readable = select.select(sources, [], [], left)[0]
+        for fd in [fd for fd in output if fd in readable]:
+            if not _read(fd, output[fd]):
+                sources.remove(fd)
+        if any(len(data) > OUTPUT_LIMIT for data in output.values()):
+            return None, "output"
+        if woken in readable:
+            os.read(woken, 512)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return status, "ended"
+        if control in readable:
+            order = control.recv(1)
+            if order != b"o":
+                return None, "timeout" if order == b"t" else "stopped"
+            _tell(control, output)
+    return None, "timeout"
+
+
+def _read(fd: int, data: bytearray) -> bool:
+    chunk = os.read(fd, 65536)
+    data += chunk
+    return bool(chunk)
+
+
+def _drain(fd: int, data: bytearray) -> None:
+    """Take what is left in a pipe without waiting for more."""
+    os.set_blocking(fd, False)
+    with contextlib.suppress(BlockingIOError):
+        while len(data) <= OUTPUT_LIMIT and _read(fd, data):
+            pass
+
+
+def _tell(control: socket.socket, output: dict[int, bytearray], **facts: Any) -> None:
+    out, err = (bytes(data[:OUTPUT_LIMIT]).decode("utf-8", "replace") for data in output.values())
+    with contextlib.suppress(OSError):  # nobody is listening any more
+        control.sendall(json.dumps({"out": out, "err": err, **facts}).encode() + b"\n")
+
+
+def _dump_frames(pid: int, output: dict[int, bytearray]) -> None:
+    """Have the job write where it is (see `job.run_job`), so that a loop can be named by its line."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGUSR1)
+    err = list(output)[1]
+    if select.select([err], [], [], 0.2)[0]:
+        _read(err, output[err])
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever the job leaves behind, so that it can be found (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # it may not have come as far as its own session
+
+
+def _kill_orphans() -> None:
+    """Kill what the job has left behind in other sessions, until nothing is left (Linux)."""
+    children = f"/proc/self/task/{os.getpid()}/children"
+    while os.path.exists(children):
+        with open(children) as file:
+            pids = [int(pid) for pid in file.read().split()]
+        if not pids:
+            return
+        for pid in pids:
+            _kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+

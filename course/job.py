@@ -1,0 +1,148 @@
+"""What happens in the process that runs a student's program."""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import json
+import os
+import resource
+import runpy
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+MEMORY_LIMIT = 1024 * 1024 * 1024
+"""Bytes of address space."""
+
+FILE_LIMIT = 256 * 1024 * 1024
+"""Bytes in any one file."""
+
+
+def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) -> None:
+    """Become the program that `job` names, and never return.
+
+    `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`, `env`,
+    `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever host and
+    port the program names), `mount` (a path below which to serve it), `broken_route` (a path whose
+    view fails) and `forget` (modules that the student's own files hide).
+    """
+    os.setsid()
+    os.chdir(job["cwd"])
+    os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.environ.clear()
+    os.environ.update(job["env"])
+    _open_streams()
+    _limit(job["seconds"])
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+    for name in [name for name in sys.modules if name.partition(".")[0] in job["forget"]]:
+        del sys.modules[name]
+    sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
+    code = 1
+    try:
+        if job["serve"]:
+            _serve_on(listener, ready, job["mount"], job["broken_route"])
+        _run(job["argv"])
+        code = 0
+    except SystemExit as exit_:
+        code = _exit_code(exit_)
+    except BaseException:
+        traceback.print_exc()
+    _end(code)
+
+
+def _open_streams() -> None:
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False, buffering=1)
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+
+
+def _limit(seconds: float) -> None:
+    for what, value in (
+        (resource.RLIMIT_AS, MEMORY_LIMIT),
+        (resource.RLIMIT_FSIZE, FILE_LIMIT),
+        (resource.RLIMIT_CPU, int(seconds) * 2 + 1),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (soft, hard))
+
+
+def _run(argv: list[str]) -> None:
+    if argv[0] == "-m":
+        sys.argv = argv[1:]
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(argv)
+        runpy.run_path(argv[0], run_name="__main__")
+
+
+def _exit_code(exit_: SystemExit) -> int:
+    """Return what Python itself would exit with, and print what it would print."""
+    if exit_.code is None or isinstance(exit_.code, int):
+        return (exit_.code or 0) & 0xFF
+    print(exit_.code, file=sys.stderr)
+    return 1
+
+
+def _end(code: int) -> None:
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the program's threads, as Python does
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        code = code or 1
+    os._exit(code)  # skips the interpreter's own farewell, which costs more than many a job
+
+
+def _serve_on(listener: int, ready: int, mount: str, broken_route: str) -> None:
+    """Have the program's server listen on `listener` and say on `ready` when it is about to.
+
+    Every way to Flask's own server (`app.run`, `flask run`, Flask-Script's `runserver`) ends in
+    Werkzeug's `run_simple`, so that is the one place to stand in for.
+    """
+    from werkzeug import serving
+    from werkzeug.exceptions import NotFound
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+    class Quiet(serving.WSGIRequestHandler):
+        def log(self, *args: Any) -> None:
+            """Write no line for a request: standard error is for the student's own words."""
+
+    def run_simple(hostname: str, port: int, application: Any, **_: Any) -> None:
+        if broken_route:
+            application.add_url_rule(broken_route, "_broken", _fail)
+        os.write(ready, json.dumps(_facts(application)).encode() + b"\n")
+        os.close(ready)
+        served: Callable = application
+        if mount:
+            served = DispatcherMiddleware(NotFound(), {mount: application})
+        serving.make_server(
+            "unix://", 0, served, threaded=True, request_handler=Quiet, fd=listener
+        ).serve_forever()
+
+    serving.run_simple = run_simple
+
+
+def _fail() -> None:
+    raise RuntimeError("A view that fails, put there by the check.")
+
+
+def _facts(application: Any) -> dict[str, Any]:
+    """Return what the app says of its own structure: its URL map and its blueprints."""
+    return {
+        "rules": [
+            {"rule": rule.rule, "endpoint": rule.endpoint, "methods": sorted(rule.methods or ())}
+            for rule in application.url_map.iter_rules()
+        ],
+        "blueprints": {
+            name: blueprint.url_prefix for name, blueprint in application.blueprints.items()
+        },
+    }

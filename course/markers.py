@@ -1,0 +1,64 @@
+"""The TODO comments in a starter: what each task asks for, at the place where the work goes."""
+
+from __future__ import annotations
+
+import re
+
+_FIRST = re.compile(r"^\s*(?P<open>#|\{#|/\*|<!--)\s*TODO (?P<task>\d+\.\d+):")
+_ENDS = {"{#": "#}", "/*": "*/", "<!--": "-->"}
+
+
+def blocks(text: str) -> list[tuple[str, int, int]]:
+    """Return the TODO comments of a file: task id, first line, and the line after the last.
+
+    Lines count from 0. In a file whose comments begin with `#`, the comment lines that follow a
+    TODO belong to it; elsewhere it ends where the comment is closed.
+    """
+    lines = text.splitlines()
+    found = []
+    for start, line in enumerate(lines):
+        if match := _FIRST.match(line):
+            found.append((match["task"], start, _end(lines, start, match["open"])))
+    return found
+
+
+def _end(lines: list[str], start: int, opening: str) -> int:
+    if opening == "#":
+        end = start + 1
+        while end < len(lines) and lines[end].lstrip().startswith("#") and not _FIRST.match(lines[end]):
+            end += 1
+        return end
+    return next(i for i in range(start, len(lines)) if _ENDS[opening] in lines[i]) + 1
+
+
+def tasks(text: str) -> set[str]:
+    """Return the ids of the tasks that the TODO comments in `text` speak of."""
+    return {task for task, _, _ in blocks(text)}
+
+
+def without(text: str) -> str:
+    """Return `text` without its TODO comments, and with runs of blank lines made one.
+
+    Two texts are the same but for TODO comments where this makes them equal.
+    """
+    lines = text.splitlines()
+    for _, start, end in reversed(blocks(text)):
+        del lines[start:end]
+    return re.sub(r"\n{2,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def untouched(starter: str, yours: str, task: str) -> bool:
+    """Tell whether every place that `starter` marks for `task` stands in `yours` as it was.
+
+    A place reaches from its TODO comment to the next one, or to the end of the file.
+    """
+    lines = starter.splitlines()
+    found = blocks(starter)
+    ends = [start for _, start, _ in found[1:]] + [len(lines)]
+    places = [
+        "\n".join(lines[start:end]).rstrip()
+        for (id_, start, _), end in zip(found, ends, strict=True)
+        if id_ == task
+    ]
+    same = "\n".join(yours.splitlines())
+    return all(place in same for place in places)

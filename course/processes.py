@@ -1,0 +1,227 @@
+"""Run a student's program on a copy of a lesson, as someone at a terminal or a browser would."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from course.catalog import ROOT
+
+START_SECONDS = 5.0
+"""How long an app may take until it serves."""
+
+COMMAND_SECONDS = 10.0
+"""How long a command may take."""
+
+SERVE_SECONDS = 60.0
+"""How long a served app may live: longer than any one check needs."""
+
+_BOOT = (
+    "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
+    "from course import forkserver; sys.path.remove(root);"
+    "forkserver.main(int(sys.argv[1]), sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended: exit code (negative: the signal), why, and what it wrote."""
+
+    code: int
+    reason: str
+    out: str
+    err: str
+
+
+@dataclass
+class Job:
+    """A program to run. See `course.job.run_job` for what each field does there."""
+
+    argv: list[str]
+    cwd: Path
+    env: dict[str, str] = field(default_factory=dict)
+    stdin: str = ""
+    seconds: float = COMMAND_SECONDS
+    serve: bool = False
+    mount: str = ""
+    broken_route: str = ""
+
+
+class ForkServer:
+    """A Python with `imports` already imported, that forks a process for each job."""
+
+    def __init__(self, imports: tuple[str, ...] = ()) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = ours
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _BOOT, str(ROOT), str(theirs.fileno()), *imports],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at the terminal is for us to handle
+                env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        self._imported: frozenset[str] | None = None
+
+    def imported(self) -> frozenset[str]:
+        """Return the top-level modules that every job finds imported; wait until they are."""
+        if self._imported is None:
+            self._imported = frozenset(json.loads(self._socket.recv(1 << 20)))
+        return self._imported
+
+    def start(self, job: Job, scratch: Path) -> Program:
+        """Start `job`; `scratch` is a folder for what is needed beside its own."""
+        hidden = hidden_modules(job.cwd) & (self.imported() | sys.stdlib_module_names)
+        if hidden:
+            with ForkServer() as cold:  # as if nothing had been imported yet
+                cold.imported()
+                return cold._start(job, scratch, hidden)
+        return self._start(job, scratch, frozenset())
+
+    def _start(self, job: Job, scratch: Path, hidden: frozenset[str]) -> Program:
+        stdin = scratch / "stdin"
+        stdin.write_text(job.stdin, "utf-8")
+        address = scratch / f"{time.monotonic_ns()}.sock"
+        control, theirs = socket.socketpair()
+        ready, ready_w = os.pipe()
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            if job.serve:
+                listener.bind(str(address))
+                listener.listen(64)
+            message = {
+                "argv": job.argv,
+                "cwd": str(job.cwd),
+                "env": environment(scratch) | job.env,
+                "stdin": str(stdin),
+                "seconds": job.seconds,
+                "serve": job.serve,
+                "mount": job.mount,
+                "broken_route": job.broken_route,
+                "forget": sorted(hidden),
+            }
+            socket.send_fds(
+                self._socket,
+                [json.dumps(message).encode()],
+                [theirs.fileno(), ready_w, listener.fileno()],
+            )
+        os.close(ready_w)
+        return Program(control, ready, address)
+
+    def close(self) -> None:
+        """End the process that forks. Jobs that still run are not touched."""
+        self._socket.close()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Program:
+    """A running job."""
+
+    def __init__(self, control: socket.socket, ready: int, address: Path) -> None:
+        self._control = control
+        self._replies = control.makefile("rb")
+        self._ready = ready
+        self._finished: Finished | None = None
+        self.address = address
+        """The Unix socket on which a served app listens."""
+
+    def wait_until_serving(self, seconds: float = START_SECONDS) -> dict[str, Any] | None:
+        """Wait until the app is about to serve; return what it says of its structure.
+
+        Returns None where the program ended, or was killed after `seconds`, before it served.
+        """
+        deadline = time.monotonic() + seconds
+        facts = b""
+        while not facts.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            readable = select.select([self._ready, self._control], [], [], max(left, 0))[0]
+            if not readable:
+                self.kill(too_slow=True)
+                return None
+            if self._ready not in readable:
+                return None
+            chunk = os.read(self._ready, 65536)
+            if not chunk:
+                self.wait()
+                return None
+            facts += chunk
+        found: dict[str, Any] = json.loads(facts)
+        return found
+
+    def output(self) -> tuple[str, str]:
+        """Return what the program has written so far: standard output and standard error."""
+        if self._finished is None:
+            with contextlib.suppress(OSError):
+                self._control.sendall(b"o")
+            reply = self._reply()
+            if self._finished is None:
+                return reply["out"], reply["err"]
+        return self._finished.out, self._finished.err
+
+    def wait(self) -> Finished:
+        """Wait for the program's end, which its time limit makes sure of."""
+        while self._finished is None:
+            self._reply()
+        return self._finished
+
+    def kill(self, too_slow: bool = False) -> Finished:
+        """End the program and everything that it has started."""
+        if self._finished is None:
+            with contextlib.suppress(OSError):
+                self._control.sendall(b"t" if too_slow else b"k")
+        return self.wait()
+
+    def _reply(self) -> dict[str, Any]:
+        line = self._replies.readline()
+        reply: dict[str, Any] = json.loads(line) if line else _LOST
+        if "reason" in reply:
+            self._finished = Finished(**reply)
+            self._replies.close()
+            self._control.close()
+            os.close(self._ready)
+        return reply
+
+
+_LOST = {"code": -9, "reason": "lost", "out": "", "err": ""}
+"""The supervisor itself was killed: the job is counted as crashed."""
+
+
+def hidden_modules(folder: Path) -> frozenset[str]:
+    """Return the names of the modules and packages that stand in `folder` itself."""
+    return frozenset(
+        entry.stem if entry.suffix == ".py" else entry.name
+        for entry in folder.iterdir()
+        if entry.suffix == ".py" or (entry / "__init__.py").exists()
+    )
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """Return the environment of a job: the same on every machine, whatever the student has set."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder, with a path short enough for a Unix socket (104 bytes on macOS)."""
+    return tempfile.TemporaryDirectory(prefix="flask-", ignore_cleanup_errors=True)

@@ -1,0 +1,80 @@
+"""A lesson's folder as it stood at one moment, so that nothing that is done with it can change it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from course.errors import CourseError
+
+LEFT_OUT = frozenset({"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea"})
+"""Folders that are made by running, not written by the student."""
+
+SIZE_LIMIT = 32 * 1024 * 1024
+"""Bytes that a lesson's folder may hold in all."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of a folder: their paths, relative and with forward slashes, and their contents."""
+
+    files: dict[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """A name for these contents: two snapshots have the same one if they are the same."""
+        names = "\0".join(
+            f"{path}\0{hashlib.sha256(data).hexdigest()}" for path, data in sorted(self.files.items())
+        )
+        return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def text(self, path: str) -> str | None:
+        """Return the text of a file, or None where there is no such file or it is not UTF-8."""
+        try:
+            return self.files[path].decode("utf-8")
+        except (KeyError, UnicodeDecodeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Write the files below `folder`, which is made."""
+        for path, data in self.files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def take(folder: Path) -> Snapshot:
+    """Read `folder`. Links, sockets and other special files are left out.
+
+    Raises `CourseError` where there is no such folder, or it is larger than a lesson can be.
+    """
+    if not folder.is_dir():
+        raise CourseError(f"There is no folder {folder}.")
+    files: dict[str, bytes] = {}
+    left = SIZE_LIMIT
+    for path in _regular_files(folder):
+        try:
+            left -= path.stat().st_size
+            if left < 0:
+                raise CourseError(
+                    f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
+                    "Move what does not belong to the lesson out of it."
+                )
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+        except OSError as error:
+            raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
+    return Snapshot(files)
+
+
+def _regular_files(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in sorted(folders) if name not in LEFT_OUT]
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink() and path.suffix != ".pyc":
+                found.append(path)
+    return found
