@@ -13,11 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a lesson: ten minutes' work and one idea."""
+    """One task of a lesson: ten minutes' work and one idea. Its number is the id: 3.1, 3.2."""
 
     id: str
     title: str
     hints: tuple[str, ...]
+    checks: dict[str, str]
+    """The check functions, and what a failure of each asks the student."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def _lesson(root: Path, entry: dict) -> Lesson:
         given=tuple(entry.get("given", ())),
         ends=tuple(Ended(**ended) for ended in entry.get("ends", ())),
         tasks=tuple(
-            Task(task["id"], task["title"], tuple(task["hints"])) for task in entry["task"]
+            Task(task["id"], task["title"], tuple(task["hints"]), task["checks"])
+            for task in entry["task"]
         ),
     )

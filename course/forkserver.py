@@ -40,7 +40,10 @@ def main(fd: int, imports: list[str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away supervisors that ended
     gc.freeze()  # what is imported is never freed: keep its memory shared with the children
     while True:
-        message, fds, _, _ = socket.recv_fds(server, 1 << 20, 3)
+        try:
+            message, fds, _, _ = socket.recv_fds(server, 1 << 20, 3)
+        except ConnectionResetError:
+            return
         if not message:
             return
         if os.fork() == 0:
@@ -96,7 +99,7 @@ def _watch(
     `output` (it wrote too much) or `stopped` (asked to).
     """
     deadline = time.monotonic() + seconds
-    sources = [control, woken, *output]
+    sources: list[Any] = [control, woken, *output]
     while (left := deadline - time.monotonic()) > 0:
         readable = select.select(sources, [], [], left)[0]
         for fd in [fd for fd in output if fd in readable]:
@@ -171,4 +174,3 @@ def _kill_orphans() -> None:
             _kill(pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-

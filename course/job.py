@@ -59,7 +59,9 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
 def _open_streams() -> None:
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False, buffering=1)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.stderr = open(
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
 
 
 def _limit(seconds: float) -> None:
@@ -128,7 +130,7 @@ def _serve_on(listener: int, ready: int, mount: str, broken_route: str) -> None:
             "unix://", 0, served, threaded=True, request_handler=Quiet, fd=listener
         ).serve_forever()
 
-    serving.run_simple = run_simple
+    serving.run_simple = run_simple  # type: ignore[assignment]
 
 
 def _fail() -> None:

@@ -25,7 +25,11 @@ def blocks(text: str) -> list[tuple[str, int, int]]:
 def _end(lines: list[str], start: int, opening: str) -> int:
     if opening == "#":
         end = start + 1
-        while end < len(lines) and lines[end].lstrip().startswith("#") and not _FIRST.match(lines[end]):
+        while (
+            end < len(lines)
+            and lines[end].lstrip().startswith("#")
+            and not _FIRST.match(lines[end])
+        ):
             end += 1
         return end
     return next(i for i in range(start, len(lines)) if _ENDS[opening] in lines[i]) + 1

@@ -149,7 +149,8 @@ class Program:
         facts = b""
         while not facts.endswith(b"\n"):
             left = deadline - time.monotonic()
-            readable = select.select([self._ready, self._control], [], [], max(left, 0))[0]
+            sources: list[Any] = [self._ready, self._control]
+            readable = select.select(sources, [], [], max(left, 0))[0]
             if not readable:
                 self.kill(too_slow=True)
                 return None
@@ -172,6 +173,12 @@ class Program:
             if self._finished is None:
                 return reply["out"], reply["err"]
         return self._finished.out, self._finished.err
+
+    def ended(self) -> bool:
+        """Tell whether the program has ended, without waiting for it."""
+        if self._finished is None and select.select([self._control], [], [], 0)[0]:
+            self._reply()
+        return self._finished is not None
 
     def wait(self) -> Finished:
         """Wait for the program's end, which its time limit makes sure of."""
@@ -223,5 +230,5 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder, with a path short enough for a Unix socket (104 bytes on macOS)."""
+    """Return a temporary folder, whose path leaves room for a Unix socket's name."""
     return tempfile.TemporaryDirectory(prefix="flask-", ignore_cleanup_errors=True)

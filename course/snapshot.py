@@ -1,4 +1,4 @@
-"""A lesson's folder as it stood at one moment, so that nothing that is done with it can change it."""
+"""A lesson's folder as it stood at one moment: nothing that is done later can change it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Snapshot:
     def digest(self) -> str:
         """A name for these contents: two snapshots have the same one if they are the same."""
         names = "\0".join(
-            f"{path}\0{hashlib.sha256(data).hexdigest()}" for path, data in sorted(self.files.items())
+            f"{path}\0{hashlib.sha256(data).hexdigest()}"
+            for path, data in sorted(self.files.items())
         )
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -124,7 +124,9 @@ def _frames(lines: list[str], folder: Path) -> list[Frame]:
         file = match and _inside(match["file"], folder)
         if match and file:
             number = int(match["line"])
-            frames.append(Frame(file, number, match["function"] or "<module>", _line(folder / file, number)))
+            frames.append(
+                Frame(file, number, match["function"] or "<module>", _line(folder / file, number))
+            )
     return frames
 
 

@@ -66,11 +66,15 @@ def hello(name):
     return page("Hello", f"<p>Hello, {escape(name)}!</p>")
 
 
+def search(q):
+    """Return the todos whose title contains `q`, in capitals or not."""
+    return [todo for todo in todos.values() if q.casefold() in todo.title.casefold()]
+
+
 def todo_list(q="", error=""):
-    """Return the page with the todos whose title contains `q`, and both forms."""
-    found = [todo for todo in todos.values() if q.casefold() in todo.title.casefold()]
+    """Return the page with the todos that `q` finds, and both forms."""
     items = "".join(
-        f'<li><a href="/todos/{todo.id}">{escape(todo.title)}</a></li>' for todo in found
+        f'<li><a href="/todos/{todo.id}">{escape(todo.title)}</a></li>' for todo in search(q)
     )
     alert = f'<p class="error" role="alert">{error}</p>' if error else ""
     return page(

@@ -1,0 +1,144 @@
+"""Lesson 0: a request finds its view, and the view answers."""
+
+import re
+import time
+
+from course.site import Page, Site, expect
+
+EXAMPLES = ("Buy milk", "Learn Flask")
+
+
+def test_list(site: Site) -> None:
+    """GET /todos is a page headed Todos, with an item for each todo."""
+    examples(site)
+    page = site.get("/todos").has_status(200).has_heading("Todos")
+    for title in EXAMPLES:
+        page.shows(title)
+    page.has("ul li", "a list (<ul>) with items (<li>)")
+
+
+def test_hello(site: Site) -> None:
+    """The name in the path is greeted."""
+    site.get("/hello/Ann").has_status(200).shows("Hello, Ann!")
+    site.get("/hello/小明").has_status(200).shows("Hello, 小明!")
+
+
+def test_hello_escapes(site: Site) -> None:
+    """A name is text, even where it looks like HTML."""
+    page = site.get("/hello/<x-name>Ann").has_status(200)
+    page.shows("Hello, <x-name>Ann!").lacks("x-name", "element made by the name")
+
+
+def test_search(site: Site) -> None:
+    """?q= leaves what contains it, in capitals or not."""
+    examples(site)
+    page = site.get("/todos?q=FLASK").has_status(200)
+    page.shows("Learn Flask").hides("Buy milk")
+    site.get("/todos?q=zebra").has_status(200).hides("Learn Flask").hides("Buy milk")
+    site.get("/todos").has_status(200).shows("Learn Flask").shows("Buy milk")
+
+
+def test_search_form(site: Site) -> None:
+    """The page has a form that searches. What was asked stands in it, as text."""
+    page = site.get("/todos", params={"q": '"><x-q>milk'}).has_status(200)
+    form = page.has("form:has(input[name=q])", "a form with an input named q")
+    expect(
+        str(form.get("method", "get")).lower() == "get",
+        page.did,
+        "a search form with the method get",
+        form.get("method"),
+    )
+    page.lacks("x-q", "element made by the query")
+
+
+def test_add(site: Site) -> None:
+    """A posted title redirects to the list, which shows it, trimmed and as text."""
+    add(site, "  <x-title>Read  ").redirects_to("/todos")
+    page = site.get("/todos").has_status(200)
+    page.shows("<x-title>Read").lacks("x-title", "element made by the title")
+    page.has("form[method=post i] input[name=title]", "a form (post) with an input named title")
+
+
+def test_add_refuses(site: Site) -> None:
+    """A title that is blank, missing or too long is refused, and nothing is added."""
+    before = items(site.get("/todos"))
+    for title in ("", "   ", "x" * 201):
+        add(site, title).has_status(400)
+    site.post("/todos").has_status(400)
+    page = site.get("/todos").has_status(200)
+    expect(items(page) == before, page.did, f"{before} todos, as before", items(page))
+    add(site, "y" * 200).redirects_to("/todos")
+
+
+def test_one_todo(site: Site) -> None:
+    """Each todo has a page, and the list links to it."""
+    add(site, "Bake <x-title>bread")
+    add(site, "Pay the rent")
+    bread = site.get("/todos").has_status(200).link("Bake <x-title>bread")
+    expect(
+        re.fullmatch(r"/todos/\d+", bread) is not None, "GET /todos", "a link to /todos/<id>", bread
+    )
+    page = site.get(bread).has_status(200).shows("Bake <x-title>bread").hides("Pay the rent")
+    page.lacks("x-title", "element made by the title")
+
+
+def test_no_such_todo(site: Site) -> None:
+    """An id that is not there, or is none, is 404."""
+    one = site.get("/todos").has_status(200).link(EXAMPLES[0])
+    site.get(one).has_status(200)
+    for id_ in ("987654321", "0", "-1", "one"):
+        site.get(f"/todos/{id_}").has_status(404)
+
+
+def test_timing(site: Site) -> None:
+    """Every response says how long it took, an error too."""
+    seen = set()
+    for path in ("/", "/no/such/page", "/", "/todos"):
+        before = time.perf_counter()
+        page = site.get(path)
+        took = (time.perf_counter() - before) * 1000
+        milliseconds = timing(page)
+        expect(0 < milliseconds <= took, page.did, f"a time of up to {took:.1f} ms", milliseconds)
+        seen.add(milliseconds)
+    expect(len(seen) > 1, "GET / twice", "a time measured anew for each request", f"{seen} ms")
+
+
+def test_timing_is_its_own(site: Site) -> None:
+    """Two requests at once do not share a clock: what is kept in g belongs to one request."""
+    wait = 0.06
+    with site.slow_post("/todos", b"title=Slow") as slow:
+        began = time.perf_counter()
+        time.sleep(wait)  # the time to be measured, not a wait for something to happen
+        timing(site.get("/"))
+        page = slow.finish()
+        took = (time.perf_counter() - began) * 1000
+    expect(
+        wait * 500 < timing(page) <= took,  # a clock that is shared says a few ms
+        f"{page.did}, slowly, with another request meanwhile",
+        f"a time of about {took:.0f} ms",
+        f"{timing(page)} ms",
+    )
+
+
+def examples(site: Site) -> None:
+    """See that the two examples are among the todos: a lesson with a database begins empty."""
+    page = site.get("/todos").has_status(200)
+    for title in EXAMPLES:
+        if title not in page.words and page.html.select_one("form[method=post i]"):
+            add(site, title)
+
+
+def add(site: Site, title: str) -> Page:
+    """Post a todo as the form does."""
+    return site.post("/todos", data={"title": title})
+
+
+def items(page: Page) -> int:
+    """Return how many todos a page of the list shows."""
+    return len(page.has_status(200).html.select("ul li"))
+
+
+def timing(page: Page) -> float:
+    """Return the milliseconds that a response says it took."""
+    match = page.has_header("Server-Timing", r"app;dur=(\d+(\.\d+)?(e-?\d+)?)", "app;dur=1.234")
+    return float(match[1])

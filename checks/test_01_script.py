@@ -1,0 +1,101 @@
+"""Lesson 1: what the project can do from a terminal."""
+
+from checks.test_00_request import examples
+from course.site import Site, expect, free_port
+
+
+def test_help(site: Site) -> None:
+    """Without a command, manage.py lists those that it has."""
+    command = site.manage().exits(2)
+    for name in ("runserver", "shell"):
+        command.prints(name)
+
+
+def test_unknown_command(site: Site) -> None:
+    """A command that does not exist is refused."""
+    command = site.manage("nosuchcommand").exits(2)
+    expect("nosuchcommand" in command.err, command.did, "'nosuchcommand' named", command.err)
+
+
+def test_port_from_config(site: Site) -> None:
+    """Without options, runserver takes its port from the configuration, and that from PORT."""
+    port = free_port()
+    with site.runserver(port=port, env={"PORT": str(port)}) as server:
+        expect(server.get("/") == 200, "GET /", "status 200", server.get("/"))
+
+
+def test_host_and_port(site: Site) -> None:
+    """-h and -p win over the configuration, and the debugger is off."""
+    port = free_port()
+    with site.runserver("-h", "localhost", "-p", str(port), port=port) as server:
+        server.says(f"http://localhost:{port}")
+        status = server.get("/console")
+        expect(status == 404, "GET /console without -d", "status 404: no debugger", status)
+
+
+def test_debug(site: Site) -> None:
+    """-d turns Werkzeug's debugger on."""
+    port = free_port()
+    with site.runserver("-d", "-R", "-p", str(port), port=port) as server:
+        status = server.get("/console")
+        expect(status in (200, 400), "GET /console with -d", "the debugger's answer", status)
+
+
+def test_reload(site: Site) -> None:
+    """-r watches the files."""
+    port = free_port()
+    with site.runserver("-r", "-p", str(port), port=port) as server:
+        server.says("Restarting with")
+
+
+def test_find(site: Site) -> None:
+    """Find TEXT prints id and title, a line for each todo that contains TEXT."""
+    examples(site)
+    site.manage("find", "LEARN").exits(0).prints_lines(1).prints_line(
+        r"\d+ Learn Flask", "2 Learn Flask"
+    )
+    site.manage("find", "zebra").exits(0).prints_lines(0)
+    site.manage("find", "").exits(0).prints("Buy milk").prints("Learn Flask")
+
+
+def test_find_open(site: Site) -> None:
+    """--open leaves out what is done."""
+    for flag in ("--open", "-o"):
+        site.manage("find", "l", flag).exits(0).omits("Buy milk").prints("Learn Flask")
+
+
+def test_find_limit(site: Site) -> None:
+    """--limit N prints N lines at most, and N is a number."""
+    for flag in ("--limit", "-n"):
+        site.manage("find", "l", flag, "1").exits(0).prints_lines(1)
+    site.manage("find", "l", "--limit", "many").exits(2)
+    site.manage("find").exits(2)
+
+
+def test_request(site: Site) -> None:
+    """A request goes through the app without a server."""
+    command = site.manage("request", "/hello/Ann").exits(0)
+    command.prints("200 OK").prints("Hello, Ann!")
+
+
+def test_request_fails(site: Site) -> None:
+    """From status 400 up, the exit code is 1."""
+    site.manage("request", "/no/such/page").exits(1).prints("404 NOT FOUND")
+    site.manage("request", "-X", "POST", "/todos").exits(1).prints("400 BAD REQUEST")
+    site.manage("request", "--method", "DELETE", "/todos").exits(1).prints("405 METHOD NOT ALLOWED")
+    site.manage("request", "/todos/").omits("200 OK")
+
+
+def test_urls(site: Site) -> None:
+    """The URL map names every rule with its endpoint."""
+    site.get("/")
+    command = site.manage("urls").exits(0)
+    for rule in site.facts["rules"]:
+        command.prints(rule["rule"]).prints(rule["endpoint"])
+
+
+def test_shell(site: Site) -> None:
+    """The shell knows the app and the model."""
+    code = "print('app is', app.name, type(app).__name__)\nprint('todo is', Todo.__name__)\n"
+    command = site.manage("shell", stdin=code).exits(0)
+    command.prints("todo is Todo").prints("app is").prints("Flask")

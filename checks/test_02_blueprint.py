@@ -1,0 +1,217 @@
+"""Lesson 2: the app as a package."""
+
+import re
+from pathlib import Path
+
+from bs4 import Tag
+
+from checks.test_00_request import add, items
+from course.site import Page, Site, expect
+
+PROBE = """
+from App import create_app
+first, second = create_app(), create_app({"SITE_NAME": "Given"})
+print("two apps" if first is not second else "one app")
+print("site", first.config["SITE_NAME"], "/", second.config["SITE_NAME"])
+print("limit", first.config["MAX_CONTENT_LENGTH"])
+"""
+
+
+def test_factory(site: Site) -> None:
+    """create_app() makes a new app each time, with the settings of the environment."""
+    (site.folder / "_probe.py").write_text(PROBE, "utf-8")
+    command = site.run("_probe.py", env={"SITE_NAME": "From outside"}).exits(0)
+    command.prints("two apps").prints("site From outside / Given").prints("limit 65536")
+
+
+def test_manage_uses_the_factory(site: Site) -> None:
+    """manage.py runs the app that create_app() makes."""
+    (site.folder / "_probe.py").write_text(
+        "import App, manage\nprint('made by', manage.manager.app.import_name)\n", "utf-8"
+    )
+    site.run("_probe.py").exits(0).prints("made by App")
+
+
+def test_todos_blueprint(site: Site) -> None:
+    """What begins with /todos belongs to one blueprint, which has the prefix."""
+    site.start()
+    owner = blueprint_of(site, "/todos/?")
+    expect(
+        site.facts["blueprints"].get(owner) == "/todos",
+        "The URL map",
+        "a blueprint with the prefix /todos that has the rule /todos",
+        f"the rule's blueprint {owner!r} and the prefixes {site.facts['blueprints']}",
+    )
+    for rule in rules(site, r"/todos(/.*)?"):
+        expect(
+            blueprint(rule) == owner,
+            "The URL map",
+            f"{rule['rule']} in the blueprint {owner!r}",
+            f"the endpoint {rule['endpoint']!r}",
+        )
+    site.get("/todos").has_status(200).has_heading("Todos")
+
+
+def test_main_blueprint(site: Site) -> None:
+    """The other pages belong to another blueprint."""
+    site.start()
+    home, hello, todos = (blueprint_of(site, rule) for rule in ("/", r"/hello/<.+>", "/todos/?"))
+    for path, owner in (("/", home), ("/hello/<name>", hello)):
+        expect(
+            owner not in ("", todos),
+            "The URL map",
+            f"{path} in a blueprint, and in another than /todos",
+            f"the blueprint {owner!r}" if owner else "an endpoint without a blueprint",
+        )
+    site.get("/").has_status(200)
+    site.get("/hello/Ann").has_status(200).shows("Hello, Ann!")
+
+
+def test_one_base(site: Site) -> None:
+    """A line that is added to the base template shows on every page."""
+    base = base_template(site.folder)
+    text = base.read_text("utf-8")
+    base.write_text(text.replace("</body>", "<p>On every page</p></body>"), "utf-8")
+    for path in pages(site):
+        site.get(path).has_status(200).shows("On every page")
+
+
+def test_links(site: Site) -> None:
+    """Every link and form is made by url_for: the app can be served below another path."""
+    site.start(mount="/below")
+    for path in ("/below/", "/below/todos", "/below/hello/Ann"):
+        page = site.get(path).has_status(200)
+        for link in page.links():
+            expect(link.startswith("/below/"), page.did, "links that begin with /below", link)
+
+
+def test_site_name(site: Site) -> None:
+    """Every page shows config.SITE_NAME."""
+    site.start(env={"SITE_NAME": "Ann & Bob"})
+    for path in pages(site):
+        site.get(path).has_status(200).shows("Ann & Bob")
+
+
+def test_error_pages(site: Site) -> None:
+    """An error has the page of the site and its own status, below /todos too."""
+    links = set(navigation(site.get("/").has_status(200)))
+    for method, path, status in (
+        ("GET", "/no/such/page", 404),
+        ("GET", "/todos/no/such/page", 404),
+        ("GET", "/todos/987654321", 404),
+        ("DELETE", "/todos", 405),
+    ):
+        page = site.request(method, path).has_status(status)
+        missing = links - set(navigation(page))
+        expect(not missing, page.did, "the navigation of the other pages", f"no link to {missing}")
+    site.request("DELETE", "/todos").has_header("Allow", ".*POST.*", "the methods that are allowed")
+
+
+def test_server_error(site: Site) -> None:
+    """A view that fails has the site's page too, and tells no secrets."""
+    site.start(broken="/broken")
+    links = set(navigation(site.get("/").has_status(200)))
+    page = site.get("/broken").has_status(500).hides("RuntimeError").hides("Traceback")
+    missing = links - set(navigation(page))
+    expect(not missing, page.did, "the navigation of the other pages", f"no link to {missing}")
+
+
+def test_too_large(site: Site) -> None:
+    """A request of more than MAX_CONTENT_LENGTH is refused."""
+    add(site, "x" * 70_000).has_status(413)
+
+
+def test_change(site: Site) -> None:
+    """The form on a todo's page changes its title and whether it is done."""
+    page = new_todo(site, "Water the plants")
+    form = post_form(page, "title")
+    box = page.has("form input[type=checkbox][name=completed]", "a checkbox named completed")
+    expect(not box.has_attr("checked"), page.did, "the checkbox empty for a new todo", "a tick")
+    data = {"title": " Water the <x-title>roses ", "completed": box.get("value", "on")}
+    site.post(str(form["action"]), data=data).redirects_to("/todos")
+    there = site.get("/todos").has_status(200).hides("plants").link("Water the <x-title>roses")
+    changed = site.get(there).has_status(200).lacks("x-title", "element made by the title")
+    box = changed.has("input[name=completed]", "a checkbox named completed")
+    expect(box.has_attr("checked"), changed.did, "the checkbox ticked", "no tick")
+    site.post(there, data={"title": "Water the roses"}).redirects_to("/todos")
+    box = site.get(there).has("input[name=completed]", "a checkbox named completed")
+    expect(not box.has_attr("checked"), f"POST {there} without completed", "no tick", "a tick")
+
+
+def test_change_refuses(site: Site) -> None:
+    """A blank or over-long title changes nothing; an unknown todo is 404."""
+    page = new_todo(site, "Water the plants")
+    path = page.did.removeprefix("GET ")
+    for title in ("  ", "x" * 201):
+        site.post(path, data={"title": title, "completed": "on"}).has_status(400)
+    after = site.get(path).has_status(200).shows("Water the plants")
+    box = after.has("input[name=completed]", "a checkbox named completed")
+    expect(not box.has_attr("checked"), after.did, "a refused change to change nothing", "a tick")
+    site.post("/todos/987654321", data={"title": "Nothing"}).has_status(404)
+
+
+def test_delete(site: Site) -> None:
+    """The other form deletes the todo, and only that one, and only by POST."""
+    keep = new_todo(site, "Keep me").did.removeprefix("GET ")
+    page = new_todo(site, "Drop me")
+    path = page.did.removeprefix("GET ")
+    before = items(site.get("/todos"))
+    page.has(f'form[method=post i][action="{path}/delete"]', f"a form that posts to {path}/delete")
+    site.get(f"{path}/delete").has_status(405)
+    site.get(path).has_status(200)
+    site.post(f"{path}/delete").redirects_to("/todos")
+    site.get(path).has_status(404)
+    site.get(keep).has_status(200)
+    after = items(site.get("/todos"))
+    expect(after == before - 1, "GET /todos", f"{before - 1} todos", after)
+    site.post(f"{path}/delete").has_status(404)
+
+
+def new_todo(site: Site, title: str) -> Page:
+    """Add a todo and return its page."""
+    add(site, title).redirects_to("/todos")
+    return site.get(site.get("/todos").has_status(200).link(title)).has_status(200)
+
+
+def post_form(page: Page, field: str) -> Tag:
+    """Return the form that posts a field of this name."""
+    return page.has(
+        f"form[method=post i]:has([name={field}])", f"a form (post) with an input named {field}"
+    )
+
+
+def rules(site: Site, pattern: str) -> list[dict]:
+    """Return the rules of the URL map that a regular expression matches whole."""
+    return [rule for rule in site.facts["rules"] if re.fullmatch(pattern, rule["rule"])]
+
+
+def blueprint(rule: dict) -> str:
+    """Return the name of the blueprint that a rule belongs to, or nothing."""
+    return rule["endpoint"].rpartition(".")[0]
+
+
+def blueprint_of(site: Site, pattern: str) -> str:
+    """Return the name of the blueprint that has a rule; raise where there is no such rule."""
+    found = rules(site, pattern)
+    expect(bool(found), "The URL map", f"a rule {pattern}", "none")
+    return blueprint(found[0])
+
+
+def navigation(page: Page) -> list[str]:
+    """Return where the links in the page's <nav> lead."""
+    return [str(a.get("href")) for a in page.html.select("nav a")]
+
+
+def pages(site: Site) -> tuple[str, ...]:
+    """Return a path for each kind of page."""
+    return "/", "/hello/Ann", "/todos", new_todo(site, "Look at me").did.removeprefix("GET ")
+
+
+def base_template(folder: Path) -> Path:
+    """Return the template that others extend."""
+    for path in sorted((folder / "App" / "templates").rglob("*.html")):
+        match = re.search(r"{%-?\s*extends\s*['\"]([^'\"]+)['\"]", path.read_text("utf-8"))
+        if match:
+            return folder / "App" / "templates" / match[1]
+    expect(False, "App/templates", "templates that extend another", "none")
+    raise AssertionError

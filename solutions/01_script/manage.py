@@ -1,0 +1,43 @@
+"""The project's command line: python manage.py COMMAND."""
+
+import legacy  # restores what flask_script misses in today's Flask, so it comes first
+
+from flask_script import Manager, Server
+from flask_script.commands import ShowUrls
+
+from app import Todo, app, search, todos
+
+manager = Manager(app)
+manager.add_command(
+    "runserver", Server(host=app.config["HOST"], port=app.config["PORT"], threaded=True)
+)
+manager.add_command("urls", ShowUrls())
+
+
+@manager.option("text", help="what the title contains")
+@manager.option("-o", "--open", dest="only_open", action="store_true", help="leave out what is done")
+@manager.option("-n", "--limit", type=int, default=10, help="how many at most (default: 10)")
+def find(text, only_open, limit):
+    """Print the todos whose title contains TEXT."""
+    found = [todo for todo in search(text) if not (only_open and todo.completed)]
+    for todo in found[:limit]:
+        print(todo.id, todo.title)
+
+
+@manager.option("path", help="what to ask for, such as /todos?q=milk")
+@manager.option("-X", "--method", default="GET", help="the HTTP method (default: GET)")
+def request(path, method):
+    """Send a request through the app. The exit code is 1 where the status is 400 or more."""
+    response = app.test_client().open(path, method=method)
+    print(response.status)
+    print(response.get_data(as_text=True))
+    return int(response.status_code >= 400)
+
+
+@manager.shell
+def shell_names():
+    return {"app": app, "Todo": Todo, "todos": todos}
+
+
+if __name__ == "__main__":
+    manager.run()
