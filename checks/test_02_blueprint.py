@@ -9,8 +9,9 @@ from checks.test_00_request import add, items
 from course.site import Page, Site, expect
 
 PROBE = """
-from App import create_app
-first, second = create_app(), create_app({"SITE_NAME": "Given"})
+import App
+print("App has create_app:", hasattr(App, "create_app"))
+first, second = App.create_app(), App.create_app({"SITE_NAME": "Given"})
 print("two apps" if first is not second else "one app")
 print("site", first.config["SITE_NAME"], "/", second.config["SITE_NAME"])
 print("limit", first.config["MAX_CONTENT_LENGTH"])
@@ -20,14 +21,15 @@ print("limit", first.config["MAX_CONTENT_LENGTH"])
 def test_factory(site: Site) -> None:
     """create_app() makes a new app each time, with the settings of the environment."""
     (site.folder / "_probe.py").write_text(PROBE, "utf-8")
-    command = site.run("_probe.py", env={"SITE_NAME": "From outside"}).exits(0)
+    command = site.run("_probe.py", env={"SITE_NAME": "From outside"})
+    command.prints("App has create_app: True").exits(0)
     command.prints("two apps").prints("site From outside / Given").prints("limit 65536")
 
 
 def test_manage_uses_the_factory(site: Site) -> None:
     """manage.py runs the app that create_app() makes."""
     (site.folder / "_probe.py").write_text(
-        "import App, manage\nprint('made by', manage.manager.app.import_name)\n", "utf-8"
+        "import manage\nprint('made by', manage.manager.app.import_name)\n", "utf-8"
     )
     site.run("_probe.py").exits(0).prints("made by App")
 

@@ -1,119 +1,149 @@
 """See that .venv holds the course's packages, and go on in its Python.
 
-Every command passes through here, so that the way through a complete .venv reads a few small files and starts nothing.
+Every command passes through here, twice. So where .venv is complete, this reads a few small files
+and starts nothing, and what is slow to import is imported where it is used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NoReturn
+from io import BufferedRandom
 
 from course.errors import CourseError
 
-ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "course.stamp"
-LOG = VENV / "course-install.log"
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(VENV, *(["Scripts", "python.exe"] if os.name == "nt" else ["bin", "python"]))
+STAMP = os.path.join(VENV, "course.stamp")
+LOG = os.path.join(VENV, "course-install.log")
 
 VERSION = "{}.{}".format(*sys.version_info)
-# The Python beneath a venv: one that is about to be deleted cannot make its successor.
+# The Python beneath a venv: the venv's own goes away when the venv is made anew.
 BASE = getattr(sys, "_base_executable", None) or sys.executable
 
+AGAIN = "and run the same command again."
 # What an installer's words mean, the most telling first.
-REASONS = (
+MEANINGS = (
     (
-        r"ensurepip is not available|No module named '?(venv|ensurepip)",
-        "Python's venv module is missing. Install it (on Debian or Ubuntu: "
-        f"sudo apt install python{VERSION}-venv) and run the same command again.",
+        r"ensurepip\s+is\s+not\s+available|No module named '?(venv|ensurepip)\b",
+        "Python's venv module is missing. Install it "
+        f"(on Debian and Ubuntu: sudo apt install python{VERSION}-venv) {AGAIN}",
     ),
     (
         r"No space left on device|Disk quota exceeded",
-        "The packages could not be installed: the disk is full. "
-        "Make room and run the same command again.",
+        f"The packages could not be installed: the disk is full. Make room {AGAIN}",
     ),
     (
-        r"(?i)certificate.?verify|invalid peer certificate",
+        r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate",
         "The packages could not be fetched: the package index's certificate is not trusted here. "
-        "Ask whoever runs this network which certificate or package index to use.",
+        f"Ask whoever looks after this network, {AGAIN}",
     ),
     (
-        r"Retrying \(Retry|Max retries|error sending request|dns error|ReadTimeout|IncompleteRead",
+        r"Retrying \(Retry|Max retries|ReadTimeout|error sending request|dns error",
         "The packages could not be fetched: no connection to the package index. "
-        "Check the network and run the same command again.",
+        f"Check the network {AGAIN}",
     ),
 )
 
 
-class InstallError(CourseError):
-    """The installer failed, and has put back whatever it had begun to change."""
-
-
 def enter(arguments: list[str]) -> None:
-    """Go on in .venv with every package in place; return where that is so already."""
-    for_tests = arguments[:1] in (["test"], ["bench"])
-    arrived = os.environ.pop("COURSE_VENV", None) == str(VENV)
+    """Go on in .venv's Python with every package in place; return where that is so already."""
+    sent = os.environ.pop("COURSE_VENV", None) == VENV
     try:
-        if not complete(for_tests):
-            with alone():
-                # Another terminal may have done it in the meantime.
-                if not complete(for_tests):
-                    mend(for_tests)
-                    arrived = False
-        elif inside() and os.environ.get("PYTHONUTF8") == "1":
+        changed = see_to_packages(for_tests=arguments[:1] in (["test"], ["bench"]))
+        if not changed and inside() and os.environ.get("PYTHONUTF8") == "1":
             return
-        if arrived:
-            raise CourseError("The Python in .venv does not find its packages. Delete .venv and run the same command again.")
+        if not changed and sent:
+            raise CourseError(f"The Python in .venv runs outside it. Delete .venv {AGAIN}")
         go_on_in_venv(arguments)
     except CourseError as error:
         stop(str(error), 2)
     except OSError as error:
-        stop(f"The course's packages could not be installed: {reason(error)}", 2)
+        words = f"{error.strerror or error}: {error.filename or VENV}"
+        stop(f"The course's packages could not be installed. {words}", 2)
     except KeyboardInterrupt:
-        stop("Stopped. Run the same command again: it mends what was left half done.", 130)
+        stop("Stopped. Run the same command again: it mends what is half done.", 130)
+
+
+def say(words: str) -> None:
+    """Tell the person, beside what the command itself prints."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def stop(words: str, code: int) -> None:
+    """End here, and say why."""
+    say(words)
+    sys.exit(code)
+
+
+def go_on_in_venv(arguments: list[str]) -> None:
+    """Run the same command in .venv's Python, in this one's place."""
+    command = [PYTHON, "-m", "course", *arguments]
+    env = environment() | {"COURSE_VENV": VENV}
+    if os.name == "posix":
+        os.execve(PYTHON, command, env)
+    import contextlib
+    import subprocess
+
+    process = subprocess.Popen(command, env=env)
+    while True:
+        # Ctrl-C reaches the command too, which says itself when it ends.
+        with contextlib.suppress(KeyboardInterrupt):
+            sys.exit(process.wait())
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of what runs in .venv: UTF-8, and no other Python's home."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+    return kept | {"PYTHONUTF8": "1"}
+
+
+def see_to_packages(for_tests: bool) -> bool:
+    """Complete .venv where it is not; tell whether that was needed."""
+    if complete(for_tests):
+        return False
+    with locked():
+        # Whoever had the lock before may have done it.
+        if not complete(for_tests):
+            mend(for_tests)
+    return True
+
+
+def locked() -> BufferedRandom:
+    """Return a file that is locked while it is open, where the system can lock one."""
+    # One that is always there, and open to write because a lock on NFS asks for that.
+    file = open(requirements(), "r+b")  # noqa: SIM115
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("Another command is installing the course's packages: waiting for it…")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        pass
+    return file
 
 
 def complete(for_tests: bool) -> bool:
     """Tell whether .venv is sound and holds what is asked for, as far as files show."""
-    return fault() is None and digest(for_tests) in (stamp() or [])
+    return fault() is None and digest(for_tests) in (read_stamp() or [])
 
 
 def fault() -> str | None:
     """Say why .venv must be made anew; None where it need not be, as far as files show."""
-    made_for = stamp()
-    if made_for is not None and len(made_for) < 2:
+    stamp = read_stamp()
+    if stamp is not None and len(stamp) < 2:
         return "was left half made"
-    if not (os.access(PYTHON, os.X_OK) and (VENV / "pyvenv.cfg").is_file()):
+    if not (os.access(PYTHON, os.X_OK) and os.path.isfile(os.path.join(VENV, "pyvenv.cfg"))):
         return "is broken"
-    if made_for and not same(made_for[0], ROOT):
+    if stamp and not same(stamp[0], ROOT):
         return "was made for another folder"
-    if made_for and inside() and made_for[1] != VERSION:
+    if stamp and inside() and stamp[1] != VERSION:
         return "was made for another Python"
     return None
-
-
-def stamp() -> list[str] | None:
-    """Return what .venv was made for: a folder, a Python, and a digest for each set of packages.
-
-    Empty while .venv is being changed, None where the course has never finished with it.
-    """
-    try:
-        return STAMP.read_text("utf-8", "surrogateescape").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def digest(for_tests: bool) -> str:
-    """Return what changes when the packages do."""
-    names = ["requirements.txt", "constraints.txt"] + ["tests/requirements.txt"] * for_tests
-    files = [ROOT / name for name in names] + sorted(ROOT.glob("vendor/*.whl"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def inside() -> bool:
@@ -121,45 +151,165 @@ def inside() -> bool:
     return same(sys.prefix, VENV)
 
 
-def same(one: str | Path, other: str | Path) -> bool:
-    """Tell whether two paths lead to one folder, which a link or a letter's case may hide."""
+def same(one: str, other: str) -> bool:
+    """Tell whether two paths lead to one folder, however they are written."""
     try:
         return os.path.samefile(one, other)
     except OSError:
         return False
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Let one command at a time change .venv, where the system can lock a file."""
+def read_stamp() -> list[str] | None:
+    """Return what .venv is for: its folder, its Python, and a digest for each set of packages.
+
+    Empty while .venv is being changed; None where the course has no part in it.
+    """
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    # A file that is always there: a lock in .venv would go with it. Opened to write, as NFS wants.
-    with (ROOT / "requirements.txt").open("r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Another command is installing the course's packages: waiting for it…")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        with open(STAMP, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write_stamp(*lines: str) -> None:
+    """Write what `read_stamp` returns."""
+    with open(STAMP, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\n".join(lines))
+
+
+def requirements(for_tests: bool = False) -> str:
+    """Return the file that names the packages."""
+    return os.path.join(ROOT, *["tests"] * for_tests, "requirements.txt")
+
+
+def digest(for_tests: bool) -> str:
+    """Return a text that is another one once the packages are others."""
+    files = [requirements(), os.path.join(ROOT, "constraints.txt")]
+    files += [requirements(for_tests=True)] * for_tests
+    with os.scandir(os.path.join(ROOT, "vendor")) as vendor:
+        files += sorted(entry.path for entry in vendor if entry.name.endswith(".whl"))
+    found = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            found.update(hashlib.sha256(file.read()).digest())
+    return found.hexdigest()
 
 
 def mend(for_tests: bool) -> None:
     """Make .venv where there is none that works, and install into it."""
-    version = version_of_venv()
-    wrong = fault() or (None if version else "is broken")
+    wrong = fault() or (None if version_of_venv() else "is broken")
     if wrong and os.path.lexists(VENV):
-        clear(wrong)
+        remove(wrong)
     what = "what the course's tests need" if for_tests else "the course's packages"
     say(f"Installing {what} into .venv: once, about half a minute…")
     if wrong:
-        version = create()
-    if version and tuple(map(int, version.split("."))) < (3, 11):
+        create()
+    install(for_tests)
+
+
+def version_of_venv() -> str:
+    """Return the version of .venv's Python, such as 3.11; nothing where it does not run."""
+    return ask("import sys; print('{}.{}'.format(*sys.version_info), end='')")
+
+
+def ask(code: str) -> str:
+    """Return what .venv's Python prints for `code`; nothing where that fails."""
+    import subprocess
+
+    try:
+        return subprocess.run([PYTHON, "-I", "-c", code], capture_output=True, text=True).stdout
+    except OSError:
+        return ""
+
+
+def remove(wrong: str) -> None:
+    """Delete a .venv that is of no use, unless it may be something else."""
+    if read_stamp() is None and not os.path.isfile(os.path.join(VENV, "pyvenv.cfg")):
+        raise CourseError(
+            f"There is a .venv here that is no virtual environment. Move it away {AGAIN}"
+        )
+    import shutil
+
+    say(f"The .venv here {wrong}: making it anew.")
+    shutil.rmtree(VENV)
+
+
+def create() -> None:
+    """Make a .venv without packages, the course's own from its first moment."""
+    os.mkdir(VENV)
+    write_stamp()
+    if uv := uv_on_path():
+        run(uv, "venv", "--allow-existing", "--python", BASE, VENV)
+    else:
+        run(BASE, "-m", "venv", VENV)
+    write_stamp(ROOT, version_of_venv())
+
+
+def install(for_tests: bool) -> None:
+    """Install into .venv, with a stamp that says so from the end on and not before."""
+    version, stamp = version_of_venv(), read_stamp()
+    if [int(part) for part in version.split(".")] < [3, 11]:
         raise CourseError(
             f"The .venv here has Python {version}, and the course needs 3.11 or newer. "
-            "Delete it or move it away, and run the same command again."
+            f"Move it away {AGAIN}"
         )
-    install(for_tests, f"{ROOT}\n{version}\n")
+    # What the course did not make is not marked as half made, lest it be deleted for that.
+    if stamp is not None:
+        write_stamp()
+    command = installer()
+    lib = ["Lib"] if os.name == "nt" else ["lib", f"python{version}"]
+    packages = os.path.join(VENV, *lib, "site-packages")
+    before = os.stat(packages).st_mtime_ns
+    try:
+        run(*command, "-r", requirements(for_tests))
+    except CourseError:
+        # It has mostly failed before it changed anything: then all is as it was.
+        if stamp is not None and os.stat(packages).st_mtime_ns == before:
+            write_stamp(*stamp)
+        raise
+    write_stamp(ROOT, version, digest(for_tests=False), *[digest(for_tests)] * for_tests)
+
+
+def uv_on_path() -> str | None:
+    """Return the path of uv, where it is installed."""
+    import shutil
+
+    return shutil.which("uv")
+
+
+def installer() -> list[str]:
+    """Return the command that installs into .venv: uv where there is one, else pip."""
+    if uv := uv_on_path():
+        return [uv, "pip", "install", "--python", PYTHON]
+    if not ask("import pip; print(pip)"):
+        run(PYTHON, "-m", "ensurepip")  # uv made this .venv, and uv is gone.
+    return [PYTHON, "-m", "pip", "install", "--no-input"]
+
+
+def run(*command: str) -> None:
+    """Run `command` with its words in the log; raise `CourseError` where it fails."""
+    import subprocess
+
+    # Few retries, or no network would be a long silence; and pip set to --user refuses a venv.
+    env = {"PIP_RETRIES": "1", "UV_HTTP_RETRIES": "1"} | environment() | {"PIP_USER": "0"}
+    with open(LOG, "wb") as log:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env
+        )
+    if done.returncode:
+        with open(LOG, encoding="utf-8", errors="replace") as log:
+            raise CourseError(explain(log.read()))
+
+
+def explain(log: str) -> str:
+    """Return in a sentence why an installer failed, from its words."""
+    import re
+
+    where = f"(The installer's own words are in {os.path.relpath(LOG, ROOT)}.)"
+    for pattern, meaning in MEANINGS:
+        if re.search(pattern, log):
+            return f"{meaning} {where}"
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["no reason given"]
+    errors = [line for line in lines if re.match(r"\W*(error|cause)", line, re.IGNORECASE)]
+    words = re.sub(r"^\W*(error|cause)\w*:\s*", "", (errors or lines)[-1], flags=re.IGNORECASE)
+    return f"The packages could not be installed: {words} {where}"

@@ -21,6 +21,11 @@ class Task:
     checks: dict[str, str]
     """The check functions, and what a failure of each asks the student."""
 
+    @property
+    def lesson(self) -> int:
+        """The number of the task's lesson."""
+        return int(self.id.partition(".")[0])
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -97,6 +102,18 @@ class Course:
     def up_to(self, number: int) -> tuple[Lesson, ...]:
         """Return the lessons from the first to `number`, which is among them."""
         return tuple(lesson for lesson in self.lessons if lesson.number <= number)
+
+    def imports(self, lesson: Lesson) -> tuple[str, ...]:
+        """Return the modules that the processes of a lesson's checks have imported beforehand."""
+        return tuple(name for each in self.up_to(lesson.number) for name in each.imports)
+
+    def ways_to_serve(self, lesson: Lesson) -> tuple[Lesson, ...]:
+        """Return the lessons whose ways to serve a copy of `lesson` are tried: its own first.
+
+        That of the lesson before is for a copy in which the student has not written the newer yet.
+        """
+        own, *older = reversed(self.up_to(lesson.number)[-2:])
+        return (own, *(each for each in older if each.serve != own.serve))
 
     def ended_by(self, number: int) -> frozenset[str]:
         """Return the checks (`file.py::function`) that no longer hold in lesson `number`."""

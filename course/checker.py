@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import shlex
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import pytest
 
 from course import markers
 from course.catalog import Course, Lesson, Task
 from course.errors import CourseError
-from course.processes import ForkServer, scratch_folder
+from course.processes import ForkServer, ForkServers, scratch_folder
 from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
+
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass
@@ -31,21 +38,10 @@ class Result:
 
 @dataclass
 class Checker:
-    """Runs checks. The processes that it keeps make the second run faster than the first."""
+    """Runs checks. The processes in `servers` make the second run faster than the first."""
 
     course: Course
-    _forks: dict[tuple[str, ...], ForkServer] = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for forks in self._forks.values():
-            forks.close()
-
-    def warm_up(self, lesson: Lesson) -> None:
-        """Start the process that runs the student's code, so that it is ready when needed."""
-        self._forks_for(lesson)
+    servers: ForkServers
 
     def check(
         self, lesson: Lesson, folder: Path, earlier: Lesson | None = None
@@ -74,7 +70,8 @@ class Checker:
     def _run(
         self, path: Path, wanted: dict[str, Task], copy: Snapshot, lesson: Lesson
     ) -> dict[str, Result]:
-        plugin = _Plugin(self._forks_for(lesson), copy, self._ways(lesson), frozenset(wanted))
+        forks = self.servers.get(self.course.imports(lesson))
+        plugin = _Plugin(forks, copy, self._ways(lesson), frozenset(wanted))
         code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
         missing = wanted.keys() - plugin.results.keys()
         if code not in (0, 1) or missing:
@@ -83,15 +80,8 @@ class Checker:
 
     def _ways(self, lesson: Lesson) -> tuple[list[str], ...]:
         """Return the ways to serve a lesson's copy, its own first."""
-        lessons = reversed(self.course.up_to(lesson.number))
-        ways = [shlex.split(each.serve.format(port=5000))[1:] for each in lessons]
-        return tuple(way for i, way in enumerate(ways) if way not in ways[:i])
-
-    def _forks_for(self, lesson: Lesson) -> ForkServer:
-        names = tuple(name for each in self.course.up_to(lesson.number) for name in each.imports)
-        if names not in self._forks:
-            self._forks[names] = ForkServer(names)
-        return self._forks[names]
+        ways = (each.serve.format(port=5000) for each in self.course.ways_to_serve(lesson))
+        return tuple(shlex.split(way)[1:] for way in ways)
 
 
 class _Plugin:
@@ -119,6 +109,21 @@ class _Plugin:
         """Leave out what is not a check of this lesson's tasks."""
         items[:] = [item for item in items if item.name in self._wanted]
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the checks on all cores: each process of ours takes its share of them."""
+        self._forks.imported()
+        shares = [session.items[i::_CORES] for i in range(min(_CORES, len(session.items)))]
+        others = [_fork(self._run_share, share) for share in shares[1:]]
+        self._run_share(shares[0])
+        for results in others:
+            self.results |= results()
+        return True
+
+    def _run_share(self, items: list[pytest.Item]) -> dict[str, Result]:
+        for item in items:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        return self.results
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Measure a check with everything that belongs to it."""
@@ -142,7 +147,7 @@ class _Plugin:
             self.results[item.name] = Result(error.state, message, 0)
         else:
             where = call.excinfo.traceback[-1]
-            self.trouble = f"{item.name}: {error!r} ({where.path.name}, line {where.lineno + 1})"
+            self.trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
             self.results[item.name] = Result(FAILED, f"The check itself failed: {self.trouble}", 0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -151,17 +156,40 @@ class _Plugin:
             self.trouble = str(report.longrepr)
 
 
+def _fork(work: Callable[[T], R], given: T) -> Callable[[], R]:
+    """Do `work` in a process of its own; return a function that waits for its result."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with open(write, "wb") as pipe:
+                pickle.dump(work(given), pipe)
+        finally:
+            os._exit(0)
+    os.close(write)
+
+    def result() -> R:
+        with open(read, "rb") as pipe:
+            data = pipe.read()
+        os.waitpid(pid, 0)
+        found: R = pickle.loads(data)
+        return found
+
+    return result
+
+
 def _verdict(
     task: Task, results: list[tuple[str, Result]], starter: Snapshot, copy: Snapshot
 ) -> Verdict:
     seconds = sum(result.seconds for _, result in results)
     for check, result in results:
         if result.state != PASSED:
-            message, _, trace = result.message.partition("\n")
-            message = "\n".join(filter(None, [f"{message} {task.checks[check]}", trace]))
-            untouched = result.state == FAILED and _untouched(task, starter, copy)
-            state = NOT_ATTEMPTED if untouched else result.state
-            return Verdict(task.id, task.title, state, message, seconds)
+            state, message = result.state, result.message
+            if state == FAILED:
+                said, _, trace = message.partition("\n")
+                message = f"{said} {task.checks[check]} Hint: make hint-{task.lesson}\n{trace}"
+                state = NOT_ATTEMPTED if _untouched(task, starter, copy) else FAILED
+            return Verdict(task.id, task.title, state, message.rstrip(), seconds)
     return Verdict(task.id, task.title, PASSED, "", seconds)
 
 

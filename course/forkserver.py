@@ -1,7 +1,7 @@
 """Run students' code in processes of their own: import the extensions once, then fork for each run.
 
-`course.processes` starts `main` in a Python of its own, with a socket to talk on. Three kinds of
-process come of it, and only the last runs code that is not ours:
+`course.processes` starts `main` in a Python of its own, and connects to it for each job. Three
+kinds of process come of it, and only the last runs code that is not ours:
 
     forkserver    has the extensions imported; forks a supervisor for each job
     supervisor    bounds time and output, and kills everything the job has started when it ends
@@ -31,36 +31,47 @@ OUTPUT_LIMIT = 1024 * 1024
 PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
 
 
-def main(fd: int, imports: list[str]) -> None:
-    """Serve jobs that arrive on the socket `fd` until its other end is closed."""
-    server = socket.socket(fileno=fd)
-    for name in imports:
-        importlib.import_module(name)
-    server.send(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})).encode())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away supervisors that ended
-    gc.freeze()  # what is imported is never freed: keep its memory shared with the children
-    while True:
-        try:
-            message, fds, _, _ = socket.recv_fds(server, 1 << 20, 3)
-        except ConnectionResetError:
-            return
-        if not message:
-            return
-        if os.fork() == 0:
-            server.close()
-            supervise(json.loads(message), *fds)
-            os._exit(0)
-        for passed in fds:
-            os.close(passed)
+def main(address: str, imports: list[str]) -> None:
+    """Import, say on standard output what is imported, and serve jobs that connect to `address`.
+
+    Each connection is one job: a line of JSON, with the descriptors that `supervise` wants. The
+    end of standard input ends the server.
+    """
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        for name in imports:
+            importlib.import_module(name)
+        print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away ended supervisors
+        gc.freeze()  # what is imported is never freed: its memory stays shared with the children
+        while sys.stdin not in (readable := select.select([listener, sys.stdin], [], [])[0]):
+            assert readable
+            control, _ = listener.accept()
+            with control:
+                if os.fork() == 0:
+                    listener.close()
+                    _supervise_next(control)
+                    os._exit(0)
 
 
-def supervise(job: dict[str, Any], control_fd: int, ready_fd: int, listener_fd: int) -> None:
-    """Run `job` to its end and report on the socket `control_fd`.
+def _supervise_next(control: socket.socket) -> None:
+    line = b""
+    fds: list[int] = []
+    while not line.endswith(b"\n"):
+        chunk, passed, _, _ = socket.recv_fds(control, 65536, 2)
+        if not chunk:
+            return
+        line, fds = line + chunk, fds + passed
+    supervise(json.loads(line), control, *fds)
+
+
+def supervise(job: dict[str, Any], control: socket.socket, ready_fd: int, listener_fd: int) -> None:
+    """Run `job` to its end and report on the socket `control`.
 
     The other end may send `o` to be told the output so far, and `k` or `t` to have the job killed
     (`t` because it takes too long). Where the other end is closed, the job is killed as well.
     """
-    control = socket.socket(fileno=control_fd)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -141,7 +152,7 @@ def _tell(control: socket.socket, output: dict[int, bytearray], **facts: Any) ->
 
 
 def _dump_frames(pid: int, output: dict[int, bytearray]) -> None:
-    """Have the job write where it is (see `job.run_job`), so that a loop can be named by its line."""
+    """Have the job write where it is (see `run_job`), so that a loop can be named by its line."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGUSR1)
     err = list(output)[1]

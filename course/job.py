@@ -25,8 +25,8 @@ FILE_LIMIT = 256 * 1024 * 1024
 def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) -> None:
     """Become the program that `job` names, and never return.
 
-    `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`, `env`,
-    `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever host and
+    `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`,
+    `env`, `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever host and
     port the program names), `mount` (a path below which to serve it), `broken_route` (a path whose
     view fails) and `forget` (modules that the student's own files hide).
     """
@@ -57,6 +57,7 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
 
 
 def _open_streams() -> None:
+    # ruff: noqa: SIM115 - these stay open as long as the program runs
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False, buffering=1)
     sys.stderr = open(

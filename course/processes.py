@@ -29,7 +29,7 @@ SERVE_SECONDS = 60.0
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
     "from course import forkserver; sys.path.remove(root);"
-    "forkserver.main(int(sys.argv[1]), sys.argv[2:])"
+    "forkserver.main(sys.argv[1], sys.argv[2:])"
 )
 
 
@@ -61,22 +61,22 @@ class ForkServer:
     """A Python with `imports` already imported, that forks a process for each job."""
 
     def __init__(self, imports: tuple[str, ...] = ()) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket = ours
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BOOT, str(ROOT), str(theirs.fileno()), *imports],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C at the terminal is for us to handle
-                env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"},
-            )
+        self._folder = scratch_folder()
+        self._address = str(Path(self._folder.name, "jobs.sock"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *imports],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C at the terminal is for us to handle
+            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
         self._imported: frozenset[str] | None = None
 
     def imported(self) -> frozenset[str]:
         """Return the top-level modules that every job finds imported; wait until they are."""
         if self._imported is None:
-            self._imported = frozenset(json.loads(self._socket.recv(1 << 20)))
+            assert self._process.stdout
+            self._imported = frozenset(json.loads(self._process.stdout.readline()))
         return self._imported
 
     def start(self, job: Job, scratch: Path) -> Program:
@@ -84,7 +84,7 @@ class ForkServer:
         hidden = hidden_modules(job.cwd) & (self.imported() | sys.stdlib_module_names)
         if hidden:
             with ForkServer() as cold:  # as if nothing had been imported yet
-                cold.imported()
+                cold.imported()  # its address is there
                 return cold._start(job, scratch, hidden)
         return self._start(job, scratch, frozenset())
 
@@ -92,41 +92,60 @@ class ForkServer:
         stdin = scratch / "stdin"
         stdin.write_text(job.stdin, "utf-8")
         address = scratch / f"{time.monotonic_ns()}.sock"
-        control, theirs = socket.socketpair()
         ready, ready_w = os.pipe()
-        with theirs, socket.socket(socket.AF_UNIX) as listener:
+        message = {
+            "argv": job.argv,
+            "cwd": str(job.cwd),
+            "env": environment(scratch) | job.env,
+            "stdin": str(stdin),
+            "seconds": job.seconds,
+            "serve": job.serve,
+            "mount": job.mount,
+            "broken_route": job.broken_route,
+            "forget": sorted(hidden),
+        }
+        control = socket.socket(socket.AF_UNIX)
+        control.connect(self._address)
+        with socket.socket(socket.AF_UNIX) as listener:
             if job.serve:
                 listener.bind(str(address))
                 listener.listen(64)
-            message = {
-                "argv": job.argv,
-                "cwd": str(job.cwd),
-                "env": environment(scratch) | job.env,
-                "stdin": str(stdin),
-                "seconds": job.seconds,
-                "serve": job.serve,
-                "mount": job.mount,
-                "broken_route": job.broken_route,
-                "forget": sorted(hidden),
-            }
-            socket.send_fds(
-                self._socket,
-                [json.dumps(message).encode()],
-                [theirs.fileno(), ready_w, listener.fileno()],
-            )
+            line = json.dumps(message).encode() + b"\n"
+            sent = socket.send_fds(control, [line], [ready_w, listener.fileno()])
+            control.sendall(line[sent:])
         os.close(ready_w)
         return Program(control, ready, address)
 
     def close(self) -> None:
         """End the process that forks. Jobs that still run are not touched."""
-        self._socket.close()
-        self._process.wait()
+        self._process.communicate()
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class ForkServers:
+    """A fork server for each set of imports that was asked for, until the end of the block."""
+
+    def __init__(self) -> None:
+        self._servers: dict[tuple[str, ...], ForkServer] = {}
+
+    def get(self, imports: tuple[str, ...]) -> ForkServer:
+        """Return the server that has these imports. It may still be importing them."""
+        if imports not in self._servers:
+            self._servers[imports] = ForkServer(imports)
+        return self._servers[imports]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers.values():
+            server.close()
 
 
 class Program:

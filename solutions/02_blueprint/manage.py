@@ -17,7 +17,7 @@ manager.add_command("urls", ShowUrls())
 
 
 @manager.option("text", help="what the title contains")
-@manager.option("-o", "--open", dest="only_open", action="store_true", help="leave out what is done")
+@manager.option("-o", "--open", dest="only_open", action="store_true", help="not what is done")
 @manager.option("-n", "--limit", type=int, default=10, help="how many at most (default: 10)")
 def find(text, only_open, limit):
     """Print the todos whose title contains TEXT."""

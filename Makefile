@@ -1,0 +1,56 @@
+# Everything here is `python -m course …`, which also makes .venv the first time.
+
+PYTHON ?= python3
+
+# $(call course,ARGUMENTS): run the program, or say what is missing where there is no Python.
+course = command -v $(firstword $(PYTHON)) >/dev/null 2>&1 || { \
+	echo "This course needs Python 3.11 or newer, and there is no $(firstword $(PYTHON)) here." \
+	"Install it from https://www.python.org/downloads/, or name yours:" \
+	"make $@ PYTHON=/path/to/python3" >&2; exit 2; }; \
+	$(PYTHON) -m course $(1)
+
+port = $(if $(PORT),--port '$(PORT)')
+stat = $(if $(filter-out 0,$(STAT)),--stat)
+in = $(if $(IN),--in '$(subst ','\'',$(IN))')
+
+help: ## list the commands
+	@echo 'N is the number of a lesson, 0 to 7.'
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "N", $$1); printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+lesson-%: FORCE ## start lesson N: your own copy, served (PORT=8000: there)
+	@$(call course,lesson $* $(port))
+
+check-%: FORCE ## see how far you are in lesson N
+	@$(call course,check $*)
+
+check: ## see how far you are in every lesson you have started
+	@$(call course,check)
+
+hint-%: FORCE ## get a hint for lesson N, and a bigger one when you ask again
+	@$(call course,hint $*)
+
+diff-%: FORCE ## compare yours with the solution (IN=DIR: what is in DIR; STAT=1: files only)
+	@$(call course,diff $* $(in) $(stat))
+
+step-%: FORCE ## see what lesson N adds to the one before (STAT=1: files only)
+	@$(call course,step $* $(stat))
+
+solution-%: FORCE ## run the finished lesson N (PORT=8000: there)
+	@$(call course,solution $* $(port))
+
+reset-%: FORCE ## begin lesson N again; what you had is kept beside it
+	@$(call course,reset $*)
+
+progress: ## see which tasks of all lessons are done
+	@$(call course,progress)
+
+test: ## test the course itself
+	@$(call course,test)
+
+bench: ## measure the course itself
+	@$(call course,bench)
+
+# A pattern cannot be .PHONY; this makes one run though a file has its name.
+FORCE:
+
+.PHONY: help check progress test bench FORCE

@@ -1,0 +1,80 @@
+"""The student's own copies of the lessons, in work/. Only the student's commands come here."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from course.catalog import Lesson
+from course.errors import CourseError
+from course.snapshot import take
+
+
+def make(lesson: Lesson) -> bool:
+    """Make the student's copy from the starter where there is none; tell whether one was made.
+
+    Raises `CourseError` where the folder cannot be written.
+    """
+    if lesson.work.exists():
+        return False
+    with _new(lesson) as new:
+        new.rename(lesson.work)
+    return True
+
+
+def reset(lesson: Lesson) -> Path:
+    """Put the starter in the place of the student's copy; return where the copy is kept.
+
+    Raises `CourseError` where there is no copy, or the folder cannot be written.
+    """
+    existing(lesson)
+    now = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    kept = _free(lesson.work.with_name(f"{lesson.folder}.{now}"))
+    with _new(lesson) as new:
+        lesson.work.rename(kept)
+        new.rename(lesson.work)
+    return kept
+
+
+def existing(lesson: Lesson) -> Path:
+    """Return the folder of the student's copy; raise `CourseError` where there is none."""
+    if not lesson.work.is_dir():
+        raise CourseError(
+            f"You have no copy of lesson {lesson.number} yet. make lesson-{lesson.number} makes it."
+        )
+    return lesson.work
+
+
+@contextmanager
+def _new(lesson: Lesson) -> Iterator[Path]:
+    """Give a whole copy of the starter beside the place where it will stand.
+
+    It is moved there in one step, so that nobody ever meets half a copy.
+    """
+    try:
+        lesson.work.parent.mkdir(exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=lesson.work.parent))
+        try:
+            new = scratch / lesson.folder
+            take(lesson.starter).write(new)
+            yield new
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise CourseError(
+            f"{lesson.work} cannot be written: {error.strerror}. Nothing of yours was changed."
+        ) from error
+
+
+def _free(path: Path) -> Path:
+    """Return `path`, or the first of `path`.2, `path`.3 … that does not exist."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free

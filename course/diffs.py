@@ -1,0 +1,97 @@
+"""Compare lessons with git's own diff."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from course.catalog import Course, Lesson
+from course.errors import CourseError
+from course.snapshot import Snapshot, take
+
+_HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
+_FILE = re.compile(r"^(\x1b\[\d*m)*--- yours/(?P<path>[^\x1b\t]*)")
+
+
+def yours(lesson: Lesson, folder: Path, stat: bool = False, colour: bool = False) -> str:
+    """Return the diff from the copy in `folder` to the solution.
+
+    The head of each hunk says whether the copy there is `as in the starter` or `changed by you`.
+    """
+    copy, starter = take(folder), take(lesson.starter)
+    text = _diff({"yours": copy, "solution": take(lesson.solution)}, stat, colour)
+    return text if stat else _mark(text, copy, starter)
+
+
+def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = False) -> str:
+    """Return what a lesson adds: the diff from the solution before it to its own.
+
+    The first lesson has none before it: there it is the diff from its starter.
+    """
+    before = [each for each in course.lessons if each.number < lesson.number]
+    if before:
+        old, label = take(before[-1].solution), f"lesson-{before[-1].number}"
+    else:
+        old, label = take(lesson.starter), "starter"
+    return _diff({label: old, f"lesson-{lesson.number}": take(lesson.solution)}, stat, colour)
+
+
+def _diff(sides: dict[str, Snapshot], stat: bool, colour: bool) -> str:
+    """Return git's diff of two snapshots, under the names that they have in `sides`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, snapshot in sides.items():
+            snapshot.write(Path(scratch, name))
+        return run_git(
+            "diff", "--no-index", "--no-ext-diff", "--no-textconv", "-M", "--no-prefix",
+            "--stat=100" if stat else "--patch", f"--color={'always' if colour else 'never'}",
+            *sides, cwd=Path(scratch), allowed=(0, 1),
+        )  # fmt: skip
+
+
+def _mark(diff: str, copy: Snapshot, starter: Snapshot) -> str:
+    """Add to each hunk's head whose lines the copy has there: the starter's, or the student's."""
+    lines, path = [], ""
+    for line in diff.splitlines():
+        if match := _FILE.match(line):
+            path = match["path"]
+        elif match := _HUNK.match(line):
+            changed = _changed(starter.files.get(path), copy.files.get(path))
+            first = int(match["start"])
+            last = first + int(match["length"] or 1)
+            mine = any(first <= number < max(last, first + 1) for number in changed)
+            line += "  (changed by you)" if mine else "  (as in the starter)"
+        lines.append(line)
+    return "\n".join(lines) + ("\n" if lines else "")
+
+
+def _changed(old: bytes | None, new: bytes | None) -> set[int]:
+    """Return the lines of `new`, counted from 1, that are not in `old` or next to a lost one."""
+    if old is None or new is None or old == new:
+        return set(range(1, len((new or b"").splitlines()) + 1)) if old != new else set()
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, "old").write_bytes(old)
+        Path(scratch, "new").write_bytes(new)
+        text = run_git("diff", "--no-index", "-U0", "old", "new", cwd=Path(scratch), allowed=(0, 1))
+    changed: set[int] = set()
+    for start, length in re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", text, re.MULTILINE):
+        changed |= set(range(int(start), int(start) + max(int(length or 1), 1)))
+    return changed
+
+
+def run_git(*args: str, cwd: Path, allowed: tuple[int, ...] = (0,)) -> str:
+    """Run git as it is without anyone's configuration, and return what it prints.
+
+    Raises `CourseError` where git is not there or its exit code is not `allowed`.
+    """
+    env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    command = ["git", "-c", "core.quotepath=off", "-c", "core.autocrlf=false", *args]
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True)
+    except FileNotFoundError:
+        raise CourseError("git is needed for this, and it is not installed.") from None
+    if done.returncode not in allowed:
+        raise CourseError(f"git {args[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout.decode("utf-8", "replace")

@@ -1,0 +1,119 @@
+"""Serve a lesson for the student to look at, and start it again after a mistake is mended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from course.catalog import Course, Lesson
+from course.errors import CourseError
+
+DEFAULT_PORT = 5000
+
+Say = Callable[[str], None]
+
+
+def needs_free(port: int) -> None:
+    """Raise `CourseError` where this program cannot listen on `port`."""
+    try:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+        if not listens(port):  # on a Mac, a port that someone else has can be bound all the same
+            return
+    except PermissionError:
+        raise CourseError(f"Port {port} is not for you to use. Take one above 1023.") from None
+    except OSError:
+        pass
+    raise CourseError(
+        f"Port {port} is in use (on a Mac, 5000 is often AirPlay's). "
+        f"Stop what uses it, or take another: PORT={port + 1}"
+    )
+
+
+def listens(port: int) -> bool:
+    """Tell whether something listens on `port` of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> None:
+    """Serve the copy of `lesson` in `folder` until Ctrl-C.
+
+    Where the student has not written the lesson's own way to serve it, the one of the lesson
+    before is used, and `say` is told so. An app that stops by itself is started again when a file
+    in `folder` is saved.
+    """
+    ways = list(course.ways_to_serve(lesson))
+    while True:
+        if len(ways) > 1 and _same_script(ways[0], lesson.starter, folder):
+            say(f"{_script(ways[0])} is still the starter's: lesson {ways[1].number}'s way serves.")
+            ways.pop(0)
+        code = _run(_command(ways[0], port), folder)
+        if code == 0 and len(ways) > 1:
+            say(f"{_script(ways[0])} serves nothing yet: lesson {ways[1].number}'s way serves.")
+            ways.pop(0)
+            continue
+        say(f"The app has stopped (exit code {code}). It starts again when you save a file.")
+        saved = _saved(folder)
+        while _saved(folder) == saved:
+            time.sleep(0.2)
+
+
+def _script(way: Lesson) -> str:
+    return shlex.split(way.serve)[1]
+
+
+def _same_script(way: Lesson, starter: Path, folder: Path) -> bool:
+    """Tell whether the program that serves is still the starter's."""
+    try:
+        return (starter / _script(way)).read_bytes() == (folder / _script(way)).read_bytes()
+    except OSError:
+        return False
+
+
+def _command(way: Lesson, port: int) -> list[str]:
+    command = way.serve
+    if "{port}" not in command and port != DEFAULT_PORT:
+        command = way.serve_on_port or command
+    return [sys.executable, *shlex.split(command.format(port=port))[1:]]
+
+
+def _run(command: list[str], folder: Path) -> int:
+    """Run the server in the foreground until it ends; end it on Ctrl-C."""
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONUTF8": "1"})
+    try:
+        return process.wait()
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server, which Ctrl-C at a terminal has reached as well."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _saved(folder: Path) -> dict[str, int]:
+    """Return when each file was last written."""
+    times = {}
+    for path in folder.rglob("*"):
+        if "__pycache__" not in path.parts:
+            with contextlib.suppress(OSError):
+                times[str(path)] = path.stat().st_mtime_ns
+    return times
