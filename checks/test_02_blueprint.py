@@ -143,7 +143,7 @@ def test_change(site: Site) -> None:
 def test_change_refuses(site: Site) -> None:
     """A blank or over-long title changes nothing; an unknown todo is 404."""
     page = new_todo(site, "Water the plants")
-    path = page.did.removeprefix("GET ")
+    path = page.path
     for title in ("  ", "x" * 201):
         site.post(path, data={"title": title, "completed": "on"}).has_status(400)
     after = site.get(path).has_status(200).shows("Water the plants")
@@ -154,9 +154,9 @@ def test_change_refuses(site: Site) -> None:
 
 def test_delete(site: Site) -> None:
     """The other form deletes the todo, and only that one, and only by POST."""
-    keep = new_todo(site, "Keep me").did.removeprefix("GET ")
+    keep = new_todo(site, "Keep me").path
     page = new_todo(site, "Drop me")
-    path = page.did.removeprefix("GET ")
+    path = page.path
     before = items(site.get("/todos"))
     page.has(f'form[method=post i][action="{path}/delete"]', f"a form that posts to {path}/delete")
     site.get(f"{path}/delete").has_status(405)
@@ -206,7 +206,7 @@ def navigation(page: Page) -> list[str]:
 
 def pages(site: Site) -> tuple[str, ...]:
     """Return a path for each kind of page."""
-    return "/", "/hello/Ann", "/todos", new_todo(site, "Look at me").did.removeprefix("GET ")
+    return "/", "/hello/Ann", "/todos", new_todo(site, "Look at me").path
 
 
 def base_template(folder: Path) -> Path:

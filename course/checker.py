@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,8 +33,9 @@ class Result:
     """What one check found."""
 
     state: str
-    message: str
-    seconds: float
+    said: str = ""
+    trace: str = ""
+    seconds: float = 0
 
 
 @dataclass
@@ -50,31 +52,33 @@ class Checker:
 
         Raises `CourseError` where `folder` cannot be read.
         """
-        copy = take(folder)
         of = earlier or lesson
-        ended = self.course.ended_by(lesson.number)
-        wanted = {
-            check: task
-            for task in of.tasks
-            for check in task.checks
-            if f"{of.checks.name}::{check}" not in ended
-        }
-        results = self._run(of.checks, wanted, copy, lesson)
-        starter = take(of.starter)
+        copy, starter = take(folder), take(of.starter)
+        results = self.results(lesson, copy, of.checks, self.expected(lesson, of))
         return tuple(
             _verdict(task, [(c, results[c]) for c in task.checks if c in results], starter, copy)
             for task in of.tasks
-            if any(check in wanted for check in task.checks)
+            if not results.keys().isdisjoint(task.checks)
         )
 
-    def _run(
-        self, path: Path, wanted: dict[str, Task], copy: Snapshot, lesson: Lesson
+    def expected(self, lesson: Lesson, of: Lesson) -> frozenset[str]:
+        """Return the checks of the lesson `of` that a copy of `lesson` is to pass."""
+        ended = self.course.ended_by(lesson.number)
+        checks = (check for task in of.tasks for check in task.checks)
+        return frozenset(check for check in checks if f"{of.checks.name}::{check}" not in ended)
+
+    def results(
+        self, lesson: Lesson, copy: Snapshot, path: Path, wanted: frozenset[str]
     ) -> dict[str, Result]:
+        """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`."""
         forks = self.servers.get(self.course.imports(lesson))
-        plugin = _Plugin(forks, copy, self._ways(lesson), frozenset(wanted))
+        hidden = copy.modules() & (forks.imported() | sys.stdlib_module_names)
+        plugin = _Plugin(forks, copy, hidden, self._ways(lesson), wanted)
         code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
-        missing = wanted.keys() - plugin.results.keys()
-        if code not in (0, 1) or missing:
+        if code == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
+            raise KeyboardInterrupt
+        missing = wanted - plugin.results.keys()
+        if missing:
             raise CourseError(f"{path} could not be run: {plugin.trouble or sorted(missing)}")
         return plugin.results
 
@@ -88,9 +92,15 @@ class _Plugin:
     """Gives pytest the fixture `site`, and takes its results."""
 
     def __init__(
-        self, forks: ForkServer, copy: Snapshot, ways: tuple[list[str], ...], wanted: frozenset[str]
+        self,
+        forks: ForkServer,
+        copy: Snapshot,
+        hidden: frozenset[str],
+        ways: tuple[list[str], ...],
+        wanted: frozenset[str],
     ) -> None:
-        self._forks, self._copy, self._ways, self._wanted = forks, copy, ways, wanted
+        self._forks, self._copy, self._hidden = forks, copy, hidden
+        self._ways, self._wanted = ways, wanted
         self._hung: dict[str, TimedOut] = {}
         self.results: dict[str, Result] = {}
         self.trouble = ""
@@ -101,7 +111,7 @@ class _Plugin:
         with scratch_folder() as scratch:
             folder = Path(scratch, "lesson")
             self._copy.write(folder)
-            site = Site(self._forks, folder, Path(scratch), self._ways, self._hung)
+            site = Site(self._forks, folder, Path(scratch), self._ways, self._hidden, self._hung)
             yield site
             site.stop()
 
@@ -137,18 +147,19 @@ class _Plugin:
         """Take the result of a check."""
         if call.excinfo is None:
             if call.when == "call":
-                self.results[item.name] = Result(PASSED, "", 0)
+                self.results[item.name] = Result(PASSED)
             return
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt):
             return
         if isinstance(error, CheckFailed):
-            message = f"{error}\n{error.trace}".rstrip()
-            self.results[item.name] = Result(error.state, message, 0)
+            hides = "".join(_hides(name) for name in sorted(self._hidden))
+            self.results[item.name] = Result(error.state, f"{error}{hides}", error.trace)
         else:
             where = call.excinfo.traceback[-1]
             self.trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
-            self.results[item.name] = Result(FAILED, f"The check itself failed: {self.trouble}", 0)
+            said = f"The check itself failed, which is not your mistake: {self.trouble}."
+            self.results[item.name] = Result(FAILED, said)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what went wrong before any check ran."""
@@ -184,13 +195,25 @@ def _verdict(
     seconds = sum(result.seconds for _, result in results)
     for check, result in results:
         if result.state != PASSED:
-            state, message = result.state, result.message
-            if state == FAILED:
-                said, _, trace = message.partition("\n")
-                message = f"{said} {task.checks[check]} Hint: make hint-{task.lesson}\n{trace}"
-                state = NOT_ATTEMPTED if _untouched(task, starter, copy) else FAILED
-            return Verdict(task.id, task.title, state, message.rstrip(), seconds)
+            untouched = result.state == FAILED and _untouched(task, starter, copy)
+            state = NOT_ATTEMPTED if untouched else result.state
+            return Verdict(task.id, task.title, state, _message(task, check, result), seconds)
     return Verdict(task.id, task.title, PASSED, "", seconds)
+
+
+def _message(task: Task, check: str, result: Result) -> str:
+    """Return what was done, expected and seen, and what comes next."""
+    if result.state != FAILED:
+        following = f"Mend that, then make check-{task.lesson}."
+    elif result.trace:  # it says more than any question
+        following = f"Hint: make hint-{task.lesson}"
+    else:
+        following = f"{task.checks[check]} Hint: make hint-{task.lesson}"
+    return f"{result.said} {following}\n{result.trace}".rstrip()
+
+
+def _hides(name: str) -> str:
+    return f" {name}.py in your folder hides the module {name} of Python or Flask: rename it."
 
 
 def _untouched(task: Task, starter: Snapshot, copy: Snapshot) -> bool:

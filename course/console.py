@@ -63,13 +63,16 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
     """Print how each task stands, and what is next."""
     say(f"{title(lesson)}  {click.style(where, fg='bright_black')}")
     first = next((verdict for verdict in found if verdict.state != PASSED), None)
+    said = {""}
     for verdict in found:
         mark, colour = MARKS[verdict.state]
         state = "" if verdict.state == PASSED else f"  ({verdict.state})"
         line = f"{mark} {verdict.id} {verdict.title}"
         say(f"  {click.style(line, fg=colour)}{click.style(state, fg='bright_black')}")
-        if verdict is first or verdict.state not in (PASSED, NOT_ATTEMPTED):
+        wanted = verdict is first or verdict.state != NOT_ATTEMPTED
+        if wanted and verdict.message not in said:  # one mistake can fail every task
             message(verdict)
+        said.add(verdict.message)
     passed = sum(verdict.state == PASSED for verdict in found)
     say(f"{passed} of {len(found)} tasks pass.")
 

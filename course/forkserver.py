@@ -45,14 +45,16 @@ def main(address: str, imports: list[str]) -> None:
         print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away ended supervisors
         gc.freeze()  # what is imported is never freed: its memory stays shared with the children
-        while sys.stdin not in (readable := select.select([listener, sys.stdin], [], [])[0]):
-            assert readable
+        _adopt_orphans()
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             control, _ = listener.accept()
             with control:
                 if os.fork() == 0:
                     listener.close()
                     _supervise_next(control)
                     os._exit(0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _kill_orphans()
 
 
 def _supervise_next(control: socket.socket) -> None:
@@ -174,7 +176,7 @@ def _kill(pid: int) -> None:
 
 
 def _kill_orphans() -> None:
-    """Kill what the job has left behind in other sessions, until nothing is left (Linux)."""
+    """Kill what is left in other sessions, until nothing is (Linux)."""
     children = f"/proc/self/task/{os.getpid()}/children"
     while os.path.exists(children):
         with open(children) as file:

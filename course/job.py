@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import faulthandler
+import importlib.util
 import json
 import os
 import resource
@@ -21,16 +23,20 @@ MEMORY_LIMIT = 1024 * 1024 * 1024
 FILE_LIMIT = 256 * 1024 * 1024
 """Bytes in any one file."""
 
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+
 
 def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) -> None:
     """Become the program that `job` names, and never return.
 
     `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`,
-    `env`, `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever host and
-    port the program names), `mount` (a path below which to serve it), `broken_route` (a path whose
-    view fails) and `forget` (modules that the student's own files hide).
+    `env`, `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever
+    host and port the program names), `mount` (a path below which to serve it), `broken_route` (a
+    path whose view fails) and `hidden` (modules that the student's own files hide).
     """
     os.setsid()
+    if sys.platform == "linux":  # die with the supervisor, which may be killed
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir(job["cwd"])
     os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
     os.dup2(out, 1)
@@ -40,7 +46,7 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     _open_streams()
     _limit(job["seconds"])
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    for name in [name for name in sys.modules if name.partition(".")[0] in job["forget"]]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in job["hidden"]]:
         del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
     code = 1
@@ -83,7 +89,19 @@ def _run(argv: list[str]) -> None:
         runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = list(argv)
+        _must_be_text(argv[0])
         runpy.run_path(argv[0], run_name="__main__")
+
+
+def _must_be_text(script: str) -> None:
+    """Refuse what `python script` refuses and `runpy` does not: bytes that are no text."""
+    with open(script, "rb") as file:
+        data = file.read()
+    try:
+        importlib.util.decode_source(data)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SyntaxError(f"not {error.encoding} text", (script, line, None, None)) from None
 
 
 def _exit_code(exit_: SystemExit) -> int:
@@ -131,7 +149,24 @@ def _serve_on(listener: int, ready: int, mount: str, broken_route: str) -> None:
             "unix://", 0, served, threaded=True, request_handler=Quiet, fd=listener
         ).serve_forever()
 
+    _note_prefixes()
     serving.run_simple = run_simple  # type: ignore[assignment]
+
+
+_prefixes: dict[str, str | None] = {}
+"""The URL prefix of each blueprint, which Flask does not keep where it is given at registration."""
+
+
+def _note_prefixes() -> None:
+    from flask import Blueprint
+
+    register = Blueprint.register
+
+    def noting(self: Blueprint, app: Any, options: dict[str, Any]) -> None:
+        register(self, app, options)
+        _prefixes[options.get("name", self.name)] = options.get("url_prefix", self.url_prefix)
+
+    Blueprint.register = noting  # type: ignore[method-assign]
 
 
 def _fail() -> None:
@@ -145,7 +180,5 @@ def _facts(application: Any) -> dict[str, Any]:
             {"rule": rule.rule, "endpoint": rule.endpoint, "methods": sorted(rule.methods or ())}
             for rule in application.url_map.iter_rules()
         ],
-        "blueprints": {
-            name: blueprint.url_prefix for name, blueprint in application.blueprints.items()
-        },
+        "blueprints": _prefixes,
     }

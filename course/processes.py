@@ -55,16 +55,23 @@ class Job:
     serve: bool = False
     mount: str = ""
     broken_route: str = ""
+    hidden: frozenset[str] = frozenset()
 
 
 class ForkServer:
-    """A Python with `imports` already imported, that forks a process for each job."""
+    """A Python with `imports` already imported, that forks a process for each job.
 
-    def __init__(self, imports: tuple[str, ...] = ()) -> None:
+    A job whose own files hide some of them is forked from a Python that has imported nothing (for
+    which `imports` is None), so that it finds what it would find at a terminal.
+    """
+
+    def __init__(self, imports: tuple[str, ...] | None) -> None:
+        self._imports = imports
+        self._cold: ForkServer | None = None
         self._folder = scratch_folder()
         self._address = str(Path(self._folder.name, "jobs.sock"))
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *imports],
+            [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *(imports or ())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C at the terminal is for us to handle
@@ -81,14 +88,14 @@ class ForkServer:
 
     def start(self, job: Job, scratch: Path) -> Program:
         """Start `job`; `scratch` is a folder for what is needed beside its own."""
-        hidden = hidden_modules(job.cwd) & (self.imported() | sys.stdlib_module_names)
-        if hidden:
-            with ForkServer() as cold:  # as if nothing had been imported yet
-                cold.imported()  # its address is there
-                return cold._start(job, scratch, hidden)
-        return self._start(job, scratch, frozenset())
+        if job.hidden and self._imports is not None:
+            if self._cold is None:
+                self._cold = ForkServer(None)
+            return self._cold.start(job, scratch)
+        self.imported()  # it listens by now
+        return self._start(job, scratch)
 
-    def _start(self, job: Job, scratch: Path, hidden: frozenset[str]) -> Program:
+    def _start(self, job: Job, scratch: Path) -> Program:
         stdin = scratch / "stdin"
         stdin.write_text(job.stdin, "utf-8")
         address = scratch / f"{time.monotonic_ns()}.sock"
@@ -102,7 +109,7 @@ class ForkServer:
             "serve": job.serve,
             "mount": job.mount,
             "broken_route": job.broken_route,
-            "forget": sorted(hidden),
+            "hidden": sorted(job.hidden),
         }
         control = socket.socket(socket.AF_UNIX)
         control.connect(self._address)
@@ -117,7 +124,9 @@ class ForkServer:
         return Program(control, ready, address)
 
     def close(self) -> None:
-        """End the process that forks. Jobs that still run are not touched."""
+        """End the process that forks, and every job that still runs."""
+        if self._cold:
+            self._cold.close()
         self._process.communicate()
         self._folder.cleanup()
 
@@ -225,15 +234,6 @@ class Program:
 
 _LOST = {"code": -9, "reason": "lost", "out": "", "err": ""}
 """The supervisor itself was killed: the job is counted as crashed."""
-
-
-def hidden_modules(folder: Path) -> frozenset[str]:
-    """Return the names of the modules and packages that stand in `folder` itself."""
-    return frozenset(
-        entry.stem if entry.suffix == ".py" else entry.name
-        for entry in folder.iterdir()
-        if entry.suffix == ".py" or (entry / "__init__.py").exists()
-    )
 
 
 def environment(scratch: Path) -> dict[str, str]:

@@ -25,7 +25,6 @@ from course.catalog import Course, Lesson
 from course.errors import CourseError
 
 _OLDEST_GIT = (2, 38)  # the first with `merge-tree --write-tree`
-_BYTES = ("utf-8", "surrogateescape")  # so that any bytes become text and come back the same
 _MARKER = re.compile(rb"^(?:<{7}|>{7}) ", re.MULTILINE)
 
 # Takes back what any .gitattributes says, the user's own too: the bytes are merged as they are.
@@ -158,7 +157,7 @@ class _Git:
         self._root, self._store = root, store
         # Where git itself calls us, as a hook does, GIT_DIR and its like name another place.
         env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-        self._reading = env | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+        self._reading = env | {"LC_ALL": "C"}
         self._making = self._reading | _nobody() | {"GIT_DIR": str(store)}
         self._open()
         commit = self._resolve(f"{since}^{{commit}}")
@@ -238,8 +237,8 @@ class _Git:
         self._make("read-tree", *options, merge.before, merge.after, folder=merge.folder)
 
     def _resolve(self, revision: str) -> str | None:
-        options = ("--verify", "--quiet", "--end-of-options")
-        return self._read("rev-parse", *options, revision, fine=(0, 1, 128)).strip() or None
+        found = self._read("rev-parse", "--verify", "--quiet", revision, fine=(0, 1, 128))
+        return found.strip() or None
 
     def _read(self, *args: str, cwd: Path | None = None, fine: tuple[int, ...] = (0,)) -> str:
         """Ask about the checkout. What the user's own configuration ignores stays ignored."""
@@ -265,12 +264,12 @@ def _git(
 ) -> str:
     """Return what git printed; raise `CourseError` where it ends with a code that is not `fine`."""
     done = subprocess.run(
-        ["git", *args], cwd=cwd, env=env, input=data.encode(*_BYTES), capture_output=True
+        ["git", *args], cwd=cwd, env=env, input=os.fsencode(data), capture_output=True
     )
     if done.returncode not in fine:
-        reason = " ".join(done.stderr.decode(*_BYTES).split())
+        reason = " ".join(os.fsdecode(done.stderr).split())
         raise CourseError(f"git {args[0]} does not work in {cwd}: {reason}")
-    return done.stdout.decode(*_BYTES)
+    return os.fsdecode(done.stdout)
 
 
 def _require_git() -> None:

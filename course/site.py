@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup, Tag
 from course.processes import COMMAND_SECONDS, START_SECONDS, Finished, ForkServer, Job, Program
 from course.verdicts import CheckFailed, Crashed, ImportFailed, TimedOut, Trace, read_trace
 
-REQUEST_SECONDS = 5.0
+REQUEST_SECONDS = 3.0
 """How long the app may take to answer."""
 
 BODY_LIMIT = 4 * 1024 * 1024
@@ -39,12 +39,14 @@ class Site:
         folder: Path,
         scratch: Path,
         ways: tuple[list[str], ...],
+        hidden: frozenset[str],
         hung: dict[str, TimedOut],
     ) -> None:
         self.folder = folder
         self._forks = forks
         self._scratch = scratch
         self._ways = ways
+        self._hidden = hidden
         self._hung = hung  # ways that did not start in time once: they are not waited for again
         self._program: Program | None = None
         self._http: httpx.Client | None = None
@@ -88,14 +90,9 @@ class Site:
         for way in self._ways:
             if (did := f"python {shlex.join(way)}") in self._hung:
                 raise self._hung[did]
-            job = Job(
-                way,
-                self.folder,
-                env or {},
-                seconds=60,
-                serve=True,
-                mount=mount,
-                broken_route=broken,
+            self._needs(did, way[0])
+            job = self._job(
+                way, env=env or {}, seconds=60, serve=True, mount=mount, broken_route=broken
             )
             program = self._forks.start(job, self._scratch)
             facts = program.wait_until_serving(START_SECONDS)
@@ -110,7 +107,7 @@ class Site:
                 )
                 return
             finished = program.wait()
-            if way == self._ways[-1] or not self._not_written_yet(way, finished):
+            if way == self._ways[-1] or finished.code != 0:  # not just not written yet
                 raise self._no_start(way, finished)
 
     def restart(self) -> None:
@@ -144,7 +141,7 @@ class Site:
         """Run `python` with these arguments in the lesson's folder, to its end."""
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
-        job = Job(list(argv), self.folder, env or {}, stdin=stdin)
+        job = self._job(list(argv), env=env or {}, stdin=stdin)
         return Command(self, did, self._forks.start(job, self._scratch).wait())
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
@@ -159,7 +156,7 @@ class Site:
         argv = ["manage.py", "runserver", *args]
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
-        program = self._forks.start(Job(argv, self.folder, env or {}), self._scratch)
+        program = self._forks.start(self._job(argv, env=env or {}), self._scratch)
         try:
             yield Server(self, did, program, port)
         finally:
@@ -198,31 +195,33 @@ class Site:
         finished = self._program.kill(too_slow=True)
         self._program = None
         return TimedOut(
-            did, f"{expected} within {seconds:g} seconds", "none", self._words(finished)
+            did, f"{expected} within {seconds:g} seconds", "nothing", self._words(finished)
         )
 
     def _ended(self, did: str, expected: str, got: str) -> CheckFailed:
         """Say why no answer came: the program has ended, or it has closed the connection."""
         assert self._program
         program, self._program = self._program, None
+        deadline = time.monotonic() + 0.2
+        while not program.ended() and time.monotonic() < deadline:
+            time.sleep(0.001)  # a program that ends closes its connections a moment before
         finished = program.kill()
         got = got or {
             "ended": f"the end of the program ({_code(finished.code)})",
             "output": "more than 1 MiB of printed text, where the program was stopped",
             "lost": "the end of the program and of what watches it",
-        }.get(finished.reason, "a closed connection: did the view end the program?")
+        }.get(finished.reason, "a closed connection, as after sys.exit() in a view")
         return Crashed(did, expected, got, self._words(finished))
+
+    def _job(self, argv: list[str], **fields: Any) -> Job:
+        return Job(argv, self.folder, hidden=self._hidden, **fields)
 
     def _needs(self, did: str, script: str) -> None:
         if not (self.folder / script).exists():
             raise ImportFailed(did, f"the file {script}", "no such file")
 
-    def _not_written_yet(self, way: list[str], finished: Finished) -> bool:
-        return finished.code == 0 or not (self.folder / way[0]).exists()
-
     def _no_start(self, way: list[str], finished: Finished) -> CheckFailed:
         did = f"python {shlex.join(way)}"
-        self._needs(did, way[0])
         expected = "the app to serve"
         if finished.reason != "ended" or finished.code <= 0:
             died = _died(did, expected, finished, self._words(finished), START_SECONDS)
@@ -244,6 +243,7 @@ class Page:
     def __init__(self, site: Site, did: str, response: httpx.Response) -> None:
         self._site = site
         self.did = did
+        self.path = did.partition(" ")[2].rstrip("/")
         self.status = response.status_code
         self.headers = response.headers
         self.body = response.content.decode("utf-8", "replace")
@@ -262,7 +262,9 @@ class Page:
         there = httpx.URL("http://localhost").join(location)
         got = f"a redirect to {location}" if location else _status(self.status)
         return self._expect(
-            300 < self.status < 400 and there.host == "localhost" and there.path == path,
+            300 < self.status < 400
+            and there.host == "localhost"
+            and there.path.rstrip("/") == path,
             f"a redirect to {path}",
             got,
         )
@@ -419,7 +421,8 @@ class Server:
             if self._program.ended() or time.monotonic() > deadline:
                 finished = self._program.kill()
                 trace = read_trace(finished.err, self._site.folder)
-                raise CheckFailed(self._did, expected, _last(finished), str(trace))
+                kind = ImportFailed if trace.error and trace.while_importing else CheckFailed
+                raise kind(self._did, expected, trace.error or _last(finished), str(trace))
             time.sleep(0.005)
 
 
@@ -461,7 +464,7 @@ def free_port() -> int:
 
 def _died(did: str, expected: str, finished: Finished, trace: str, seconds: float) -> CheckFailed:
     if finished.reason == "timeout":
-        return TimedOut(did, f"{expected} within {seconds:g} seconds", "none", trace)
+        return TimedOut(did, f"{expected} within {seconds:g} seconds", "nothing", trace)
     if finished.reason == "output":
         return Crashed(
             did, expected, "more than 1 MiB of printed text, where it was stopped", trace

@@ -31,6 +31,15 @@ class Snapshot:
         )
         return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
 
+    def modules(self) -> frozenset[str]:
+        """Return the names of the modules and packages that stand in the folder itself."""
+        files = (path.removesuffix(".py") for path in self.files if path.endswith(".py"))
+        return frozenset(
+            name.removesuffix("/__init__")
+            for name in files
+            if "/" not in name.removesuffix("/__init__")
+        )
+
     def text(self, path: str) -> str | None:
         """Return the text of a file, or None where there is no such file or it is not UTF-8."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def read_trace(text: str, folder: Path) -> Trace:
             return Trace(tuple(reversed(frames)), "")
     tracebacks = [section for section in sections if section not in dumps]
     section = tracebacks[-1] if tracebacks else text.splitlines()
-    return Trace(tuple(_frames(section, folder)), _error(section))
+    return Trace(tuple(_frames(section, folder)), _error(section, folder))
 
 
 def _sections(text: str) -> list[list[str]]:
@@ -144,11 +145,11 @@ def _line(path: Path, number: int) -> str:
     return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
-def _error(lines: list[str]) -> str:
+def _error(lines: list[str], folder: Path) -> str:
     """Return the line that names the error: the first after the frames that is not indented."""
     for line in lines[1:] if lines and lines[0].startswith(_STARTS) else lines:
         if (match := _ERROR.match(line)) and match["name"].endswith(
             ("Error", "Exception", "Exit", "Interrupt", "Found", "Warning")
         ):
-            return line[:300]
+            return line[:300].replace(f"{folder}{os.sep}", "")
     return ""

@@ -343,13 +343,15 @@ def test_spaces_and_chinese_names(pattern: Path, tmp_path: Path) -> None:
     assert "\n>>>>>>> the-change-from/solutions/02_第三\n" in conflicted
 
 
-def test_a_lesson_that_is_not_written_yet_ends_the_chain(course: Course) -> None:
-    shutil.rmtree(course.root / "solutions/03_four")
+@pytest.mark.parametrize("gone", ["lessons/02_three", "solutions/02_three"])
+def test_a_folder_that_is_not_written_yet_is_not_made_up(course: Course, gone: str) -> None:
+    shutil.rmtree(course.root / gone)
     edit(course.root / "solutions/00_one/app.py", PORT)
     results = propagate(course, 0)
-    assert [merged.folder for merged in results] == list(LATER[:-1])
-    assert PORT[1] in (course.root / VIEWS[-2]).read_text()
-    assert not (course.root / "solutions/03_four").exists()
+    assert not (course.root / gone).exists()
+    # What grew out of a solution that is not there cannot be told; out of a starter, nothing did.
+    rest = LATER if gone == "lessons/02_three" else LATER[:4]
+    assert [merged.folder for merged in results] == [name for name in rest if name != gone]
 
 
 def test_a_lesson_that_no_commit_has_yet_is_part_of_the_chain(course: Course) -> None:
@@ -529,6 +531,11 @@ def test_a_revision_that_is_no_commit(course: Course, since: str) -> None:
     refused(course, 0, "is not a commit here", since)
 
 
+def test_a_revision_that_is_a_tree(course: Course) -> None:
+    edit(course.root / "solutions/00_one/app.py", PORT)
+    refused(course, 0, "is not a commit here", git(course.root, "rev-parse", "HEAD:").strip())
+
+
 def test_a_lesson_that_does_not_exist(course: Course) -> None:
     refused(course, 9, "There is no lesson 9")
 
@@ -642,6 +649,14 @@ def test_a_course_below_the_top_of_a_repository(pattern: Path, tmp_path: Path) -
     edit(root / "solutions/00_one/app.py", PORT)
     assert len(reported(propagate(load(root), 0))) == len(LATER)
     assert PORT[1] in (root / "solutions/03_four/App/views.py").read_text()
+
+
+def test_a_course_named_from_where_one_stands(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(course.root / "solutions/00_one/app.py", PORT)
+    monkeypatch.chdir(course.root.parent)
+    assert reported(propagate(load(Path(course.root.name)), 0)) == set(VIEWS)
 
 
 def test_a_linked_worktree(course: Course) -> None:
