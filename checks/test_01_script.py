@@ -74,16 +74,15 @@ def test_find_limit(site: Site) -> None:
 
 def test_request(site: Site) -> None:
     """A request goes through the app without a server."""
-    command = site.manage("request", "/hello/Ann").exits(0)
-    command.prints("200 OK").prints("Hello, Ann!")
+    site.manage("request", "/hello/Ann").exits(0).prints("200 OK").prints("Ann")
 
 
 def test_request_fails(site: Site) -> None:
     """From status 400 up, the exit code is 1."""
     site.manage("request", "/no/such/page").exits(1).prints("404 NOT FOUND")
-    site.manage("request", "-X", "POST", "/todos").exits(1).prints("400 BAD REQUEST")
-    site.manage("request", "--method", "DELETE", "/todos").exits(1).prints("405 METHOD NOT ALLOWED")
-    site.manage("request", "/todos/").omits("200 OK")
+    for option in ("-X", "--method"):
+        command = site.manage("request", option, "POST", "/hello/Ann").exits(1)
+        command.prints("405 METHOD NOT ALLOWED")
 
 
 def test_urls(site: Site) -> None:

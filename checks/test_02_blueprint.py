@@ -11,6 +11,8 @@ from course.site import Page, Site, expect
 PROBE = """
 import App
 print("App has create_app:", hasattr(App, "create_app"))
+if not hasattr(App, "create_app"):
+    raise SystemExit(1)
 first, second = App.create_app(), App.create_app({"SITE_NAME": "Given"})
 print("two apps" if first is not second else "one app")
 print("site", first.config["SITE_NAME"], "/", second.config["SITE_NAME"])

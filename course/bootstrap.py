@@ -62,7 +62,8 @@ def enter(arguments: list[str]) -> None:
         stop(str(error), 2)
     except OSError as error:
         words = f"{error.strerror or error}: {error.filename or VENV}"
-        stop(f"The course's packages could not be installed. {words}", 2)
+        advice = "They need a folder that can be written to, on a disk with room for them."
+        stop(f"The course's packages could not be installed ({words}). {advice}", 2)
     except KeyboardInterrupt:
         stop("Stopped. Run the same command again: it mends what is half done.", 130)
 
@@ -115,6 +116,8 @@ def locked() -> BufferedRandom:
     """Return a file that is locked while it is open, where the system can lock one."""
     # One that is always there, and open to write because a lock on NFS asks for that.
     file = open(requirements(), "r+b")  # noqa: SIM115
+    # An installer that outlives this command goes on holding the lock.
+    os.set_inheritable(file.fileno(), True)
     try:
         import fcntl
 
@@ -197,9 +200,15 @@ def digest(for_tests: bool) -> str:
 
 def mend(for_tests: bool) -> None:
     """Make .venv where there is none that works, and install into it."""
-    wrong = fault() or (None if version_of_venv() else "is broken")
+    version = version_of_venv()
+    wrong = fault() or ("" if version else "is broken")
     if wrong and os.path.lexists(VENV):
-        remove(wrong)
+        clear(wrong)
+    if not wrong and tuple(map(int, version.split("."))) < (3, 11):
+        raise CourseError(
+            f"The .venv here has Python {version}, and the course needs 3.11 or newer. "
+            f"Move it away {AGAIN}"
+        )
     what = "what the course's tests need" if for_tests else "the course's packages"
     say(f"Installing {what} into .venv: once, about half a minute…")
     if wrong:
@@ -222,37 +231,38 @@ def ask(code: str) -> str:
         return ""
 
 
-def remove(wrong: str) -> None:
-    """Delete a .venv that is of no use, unless it may be something else."""
-    if read_stamp() is None and not os.path.isfile(os.path.join(VENV, "pyvenv.cfg")):
+def clear(wrong: str) -> None:
+    """Empty a .venv that is of no use, unless it may be something else."""
+    import shutil
+
+    is_venv = read_stamp() is not None or os.path.isfile(os.path.join(VENV, "pyvenv.cfg"))
+    entries = list(os.scandir(VENV)) if os.path.isdir(VENV) else None
+    if entries is None or (entries and not is_venv):
         raise CourseError(
             f"There is a .venv here that is no virtual environment. Move it away {AGAIN}"
         )
-    import shutil
-
-    say(f"The .venv here {wrong}: making it anew.")
-    shutil.rmtree(VENV)
+    if entries:
+        say(f"The .venv here {wrong}: making it anew.")
+    # Its contents alone: .venv may be a link, or a disk of its own.
+    for entry in entries:
+        delete = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.remove
+        delete(entry.path)
 
 
 def create() -> None:
     """Make a .venv without packages, the course's own from its first moment."""
-    os.mkdir(VENV)
+    os.makedirs(VENV, exist_ok=True)
     write_stamp()
     if uv := uv_on_path():
         run(uv, "venv", "--allow-existing", "--python", BASE, VENV)
     else:
-        run(BASE, "-m", "venv", VENV)
+        run(BASE, "-m", "venv", os.path.realpath(VENV))  # It refuses a link.
     write_stamp(ROOT, version_of_venv())
 
 
 def install(for_tests: bool) -> None:
     """Install into .venv, with a stamp that says so from the end on and not before."""
     version, stamp = version_of_venv(), read_stamp()
-    if [int(part) for part in version.split(".")] < [3, 11]:
-        raise CourseError(
-            f"The .venv here has Python {version}, and the course needs 3.11 or newer. "
-            f"Move it away {AGAIN}"
-        )
     # What the course did not make is not marked as half made, lest it be deleted for that.
     if stamp is not None:
         write_stamp()
@@ -294,7 +304,12 @@ def run(*command: str) -> None:
     env = {"PIP_RETRIES": "1", "UV_HTTP_RETRIES": "1"} | environment() | {"PIP_USER": "0"}
     with open(LOG, "wb") as log:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=env,
+            close_fds=False,
         )
     if done.returncode:
         with open(LOG, encoding="utf-8", errors="replace") as log:
@@ -304,7 +319,10 @@ def run(*command: str) -> None:
 def explain(log: str) -> str:
     """Return in a sentence why an installer failed, from its words."""
     import re
+    import shutil
 
+    if not log and shutil.disk_usage(VENV).free < 10_000_000:
+        log = "No space left on device"  # Not even for these words.
     where = f"(The installer's own words are in {os.path.relpath(LOG, ROOT)}.)"
     for pattern, meaning in MEANINGS:
         if re.search(pattern, log):

@@ -166,7 +166,7 @@ def _note_prefixes() -> None:
         register(self, app, options)
         _prefixes[options.get("name", self.name)] = options.get("url_prefix", self.url_prefix)
 
-    Blueprint.register = noting  # type: ignore[method-assign]
+    Blueprint.register = noting  # type: ignore[assignment, method-assign]
 
 
 def _fail() -> None:

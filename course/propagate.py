@@ -138,13 +138,13 @@ def _report(git: _Git, merge: _Merge, last: Lesson) -> Merged:
 
 
 def _then(git: _Git, merge: _Merge, last: Lesson) -> str:
+    mend = "Mend these files, and delete one that this folder has no place for; then"
     # Commit: a merge remembers nothing, so the same change merged once more would ask once more.
     if merge.folder == merge.lesson.starter:
-        return "Mend these files, then commit all of it; no other folder waits for them."
+        return f"{mend} commit all of it: no other folder waits for them."
     if merge.lesson == last:
-        return "Mend these files, then commit all of it; this was the last lesson."
-    command = f"python -m course propagate {merge.lesson.number} --since {git.since}"
-    return f"Mend these files, then go on from here: {command}"
+        return f"{mend} commit all of it: this was the last lesson."
+    return f"{mend} go on: python -m course propagate {merge.lesson.number} --since {git.since}"
 
 
 class _Git:

@@ -348,7 +348,7 @@ class Command:
         self._trace = read_trace(finished.err, site.folder)
         if finished.reason != "ended" or finished.code < 0:
             raise _died(did, "its end", finished, str(self._trace), COMMAND_SECONDS)
-        if self._trace.error and self._trace.while_importing:
+        if finished.code != 0 and self._trace.while_importing:
             raise ImportFailed(did, "the file to be loaded", self._trace.error, str(self._trace))
 
     def exits(self, code: int) -> Self:
@@ -421,7 +421,7 @@ class Server:
             if self._program.ended() or time.monotonic() > deadline:
                 finished = self._program.kill()
                 trace = read_trace(finished.err, self._site.folder)
-                kind = ImportFailed if trace.error and trace.while_importing else CheckFailed
+                kind = ImportFailed if trace.while_importing else CheckFailed
                 raise kind(self._did, expected, trace.error or _last(finished), str(trace))
             time.sleep(0.005)
 

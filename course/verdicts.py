@@ -33,7 +33,7 @@ class CheckFailed(AssertionError):
 
     def __init__(self, did: str, expected: str, got: str, trace: str = "") -> None:
         self.trace = trace
-        super().__init__(f"{did}: expected {expected}, got {got}.")
+        super().__init__(f"{did}: expected {expected}, got {got.rstrip('.')}.")
 
 
 class ImportFailed(CheckFailed):
