@@ -1,4 +1,4 @@
-"""`python -m course` from nothing: .venv is made, kept, mended, and every failure is one sentence."""
+"""`python -m course` from nothing: .venv is made, kept and mended, and a failure is a sentence."""
 
 import ast
 import hashlib
@@ -65,7 +65,8 @@ class Copy:
         return calls.read_text().count("pip install") if calls.exists() else 0
 
     def require(self, text: str, of: str = "requirements.txt") -> None:
-        (self.root / of).write_text(f"--no-index\n--find-links {self.root / 'vendor'}\n{text}\n")
+        options = "--no-index\n--find-links vendor\n" if of == "requirements.txt" else ""
+        (self.root / of).write_text(f"{options}{text}\n")
 
     def put_uv_on_path(self, first: str = "") -> None:
         """Put a `uv` on the PATH that notes its calls, does `first`, and is uv."""
@@ -275,9 +276,7 @@ def change_the_python_beneath(copy: Copy) -> Copy:
 def move_the_folder(copy: Copy) -> Copy:
     root = copy.root.with_name("elsewhere 别处")
     copy.root.rename(root)
-    moved = Copy(root, copy.bin, copy.env)
-    moved.require("todo==1.0")
-    return moved
+    return Copy(root, copy.bin, copy.env)
 
 
 def copy_the_folder(copy: Copy) -> Copy:
