@@ -121,6 +121,8 @@ class _Plugin:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the checks on all cores: each process of ours takes its share of them."""
+        if not session.items:
+            return True
         self._forks.imported()
         shares = [session.items[i::_CORES] for i in range(min(_CORES, len(session.items)))]
         others = [_fork(self._run_share, share) for share in shares[1:]]
@@ -164,7 +166,7 @@ class _Plugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what went wrong before any check ran."""
         if report.failed:
-            self.trouble = str(report.longrepr)
+            self.trouble = str(report.longrepr).splitlines()[-1].removeprefix("E").strip()
 
 
 def _fork(work: Callable[[T], R], given: T) -> Callable[[], R]:

@@ -246,13 +246,17 @@ def progress() -> None:
 @number
 @click.option("--since", default="HEAD", show_default=True, help="The revision before the change.")
 def propagate(number: int, since: str) -> None:
-    """For maintainers: carry a change in a solution to every later lesson."""
+    """For maintainers: carry a change in a solution to every later lesson.
+
+    The exit code is 1 where a person must look at a conflict.
+    """
     from course.propagate import propagate as merge_down
 
     course = load()
     course.lesson(number)
     merged = merge_down(course, number, since)
     console.merged(merged)
+    sys.exit(1 if any(each.conflicts for each in merged) else 0)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -260,6 +264,15 @@ def propagate(number: int, since: str) -> None:
 def test(args: tuple[str, ...]) -> None:
     """Run the tests of the course itself. ARGS are pytest's."""
     sys.exit(subprocess.run([sys.executable, "-m", "pytest", *args], cwd=ROOT).returncode)
+
+
+@main.command()
+def bench() -> None:
+    """Measure the course: medians, and ratios to a baseline of the same run."""
+    for script in sorted((ROOT / "bench").glob("bench_*.py")):
+        done = subprocess.run([sys.executable, str(script)], cwd=ROOT)
+        if done.returncode:
+            raise CourseError(f"{script.relative_to(ROOT)} failed.")
 
 
 def _serve(course: Course, lesson: Lesson, folder: Path, port: int) -> None:

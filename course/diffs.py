@@ -40,15 +40,29 @@ def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = Fals
 
 
 def _diff(sides: dict[str, Snapshot], stat: bool, colour: bool) -> str:
-    """Return git's diff of two snapshots, under the names that they have in `sides`."""
+    """Return git's diff of two snapshots, under the names that they have in `sides`.
+
+    They become trees of a repository that is thrown away, so that git finds what was moved and
+    the diff is a patch that `git apply -p1` takes.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        for name, snapshot in sides.items():
-            snapshot.write(Path(scratch, name))
+        run_git("init", "-q", "--bare", cwd=Path(scratch))
+        trees = [_tree(Path(scratch), name, snapshot) for name, snapshot in sides.items()]
         return run_git(
-            "diff", "--no-index", "--no-ext-diff", "--no-textconv", "-M", "--no-prefix",
-            "--stat=100" if stat else "--patch", f"--color={'always' if colour else 'never'}",
-            *sides, cwd=Path(scratch), allowed=(0, 1),
+            "diff", "--no-ext-diff", "--no-textconv", "-M", "--stat=100" if stat else "--patch",
+            f"--color={'always' if colour else 'never'}",
+            *(f"--{end}-prefix={name}/" for end, name in zip(("src", "dst"), sides, strict=True)),
+            *trees, cwd=Path(scratch),
         )  # fmt: skip
+
+
+def _tree(repository: Path, name: str, snapshot: Snapshot) -> str:
+    """Put a snapshot into a repository; return the name of its tree."""
+    folder = repository / f"{name}.files"
+    snapshot.write(folder)
+    (repository / "index").unlink(missing_ok=True)
+    run_git(f"--work-tree={folder}", "add", "--all", "--force", cwd=repository)
+    return run_git("write-tree", cwd=repository).strip()
 
 
 def _mark(diff: str, copy: Snapshot, starter: Snapshot) -> str:

@@ -157,9 +157,9 @@ def _dump_frames(pid: int, output: dict[int, bytearray]) -> None:
     """Have the job write where it is (see `run_job`), so that a loop can be named by its line."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGUSR1)
-    err = list(output)[1]
-    if select.select([err], [], [], 0.2)[0]:
-        _read(err, output[err])
+    err, seconds = list(output)[1], 1.0
+    while select.select([err], [], [], seconds)[0] and _read(err, output[err]):
+        seconds = 0.05  # it may come in pieces
 
 
 def _adopt_orphans() -> None:

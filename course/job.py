@@ -99,9 +99,17 @@ def _must_be_text(script: str) -> None:
         data = file.read()
     try:
         importlib.util.decode_source(data)
+    except (UnicodeDecodeError, SyntaxError):
+        line = data.count(b"\n", 0, _first_bad_byte(data)) + 1
+        raise SyntaxError("not UTF-8 text", (script, line, None, None)) from None
+
+
+def _first_bad_byte(data: bytes) -> int:
+    try:
+        data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SyntaxError(f"not {error.encoding} text", (script, line, None, None)) from None
+        return error.start
+    return 0  # the first line names an encoding that there is not
 
 
 def _exit_code(exit_: SystemExit) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,18 @@ from course.snapshot import take
 from course.verdicts import PASSED, Verdict
 
 
-@dataclass
 class Progress:
-    """The memory, in a file in work/. A file that cannot be read is begun afresh."""
+    """The memory, in a file in work/. What cannot be read of it is begun afresh."""
 
-    course: Course
-    _data: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        try:
-            self._data = json.loads(self._path.read_text("utf-8"))
-            assert isinstance(self._data["verdicts"], dict)
-            assert isinstance(self._data["hints"], dict)
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
-            self._data = {"verdicts": {}, "hints": {}}
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        data = _read(self._path)
+        self._hints = {id_: n for id_, n in _items(data, "hints") if isinstance(n, int)}
+        self._verdicts = {}
+        for folder, entry in _items(data, "verdicts"):
+            with contextlib.suppress(TypeError, KeyError):
+                found = tuple(Verdict(**verdict) for verdict in entry["tasks"])
+                self._verdicts[folder] = (str(entry["of"]), found)
 
     @property
     def _path(self) -> Path:
@@ -36,34 +35,26 @@ class Progress:
 
     def remember(self, lesson: Lesson, verdicts: Sequence[Verdict]) -> None:
         """Keep the verdicts on the student's copy as it stands now."""
-        entry = {"of": self._state(lesson), "tasks": [asdict(verdict) for verdict in verdicts]}
-        self._data["verdicts"][lesson.folder] = entry
+        self._verdicts[lesson.folder] = (self._state(lesson), tuple(verdicts))
         self._save()
 
     def verdicts(self, lesson: Lesson) -> tuple[Verdict, ...] | None:
         """Return the last verdicts, or None where the copy or its checks have changed since."""
-        entry = self._data["verdicts"].get(lesson.folder, {})
-        return self._last(lesson) if entry and entry.get("of") == self._state(lesson) else None
+        of, found = self._verdicts.get(lesson.folder, ("", ()))
+        return found if found and of == self._state(lesson) else None
 
     def next_task(self, lesson: Lesson) -> Task | None:
         """Return the first task that had not passed when it was last checked."""
-        passed = {verdict.id for verdict in self._last(lesson) or () if verdict.state == PASSED}
+        _, found = self._verdicts.get(lesson.folder, ("", ()))
+        passed = {verdict.id for verdict in found if verdict.state == PASSED}
         return next((task for task in lesson.tasks if task.id not in passed), None)
 
     def next_hint(self, task: Task) -> int:
         """Return how many hints for `task` to show now: one more than the last time."""
-        shown = self._data["hints"].get(task.id, 0)
-        shown = min((shown if isinstance(shown, int) else 0) + 1, len(task.hints))
-        self._data["hints"][task.id] = shown
+        shown = min(self._hints.get(task.id, 0) + 1, len(task.hints))
+        self._hints[task.id] = shown
         self._save()
         return shown
-
-    def _last(self, lesson: Lesson) -> tuple[Verdict, ...] | None:
-        try:
-            entry = self._data["verdicts"][lesson.folder]
-            return tuple(Verdict(**verdict) for verdict in entry["tasks"])
-        except (KeyError, TypeError):
-            return None
 
     def _state(self, lesson: Lesson) -> str:
         """Return a name for all that the verdicts depend on."""
@@ -72,6 +63,23 @@ class Progress:
         return " ".join([take(lesson.work).digest, take(lesson.starter).digest, *texts])
 
     def _save(self) -> None:
+        verdicts = {
+            folder: {"of": of, "tasks": [asdict(verdict) for verdict in found]}
+            for folder, (of, found) in self._verdicts.items()
+        }
         new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(self._data, indent=1), "utf-8")
+        new.write_text(json.dumps({"verdicts": verdicts, "hints": self._hints}, indent=1), "utf-8")
         os.replace(new, self._path)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _items(data: Any, name: str) -> list[tuple[str, Any]]:
+    """Return what a part of the memory holds; nothing where it is not of the right shape."""
+    part = data.get(name) if isinstance(data, dict) else None
+    return list(part.items()) if isinstance(part, dict) else []

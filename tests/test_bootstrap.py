@@ -194,12 +194,6 @@ class TestAComputerWithTheRightPython:
         assert ran.said[1:3] == [str(made.venv), 1]
         assert made.installs == 1
 
-    def test_pip_installs_where_there_is_no_uv(self, copy):
-        # `user = true` in pip's settings would make it refuse a venv.
-        copy.env["PIP_USER"] = "1"
-        assert copy.run("lesson", "1").said[3] == ["todo"]
-        assert "uv = " not in (copy.venv / "pyvenv.cfg").read_text()
-
     def test_pip_goes_on_where_uv_began(self, made):
         (made.bin / "uv").unlink()
         made.require("todo==1.0\ntool==1.0")
@@ -382,6 +376,8 @@ class TestWhenItCannotBeDone:
     def test_no_network_is_said_and_the_next_run_goes_on(self, copy, tool):
         if tool == "uv":
             copy.put_uv_on_path()
+        # What `user = true` in pip's own settings comes to, which would make it refuse a venv.
+        copy.env["PIP_USER"] = "1"
         nowhere = "http://127.0.0.1:9/simple"
         names = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
         copy.env |= dict.fromkeys(names, nowhere) | {"PIP_CONFIG_FILE": os.devnull}
@@ -394,6 +390,7 @@ class TestWhenItCannotBeDone:
         ran = copy.run("lesson", "1")
         assert ran.said[3] == ["todo"]
         assert ANEW not in ran.err
+        assert ("uv = " in (copy.venv / "pyvenv.cfg").read_text()) == (tool == "uv")
 
     def test_a_file_that_is_missing_is_named(self, copy):
         (copy.root / "constraints.txt").unlink()

@@ -1,0 +1,490 @@
+"""The commands, as a student gives them, in a copy of the course of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from course.catalog import load
+from course.site import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+MAIN = "from course.cli import main; main()"
+TASKS = [task.id for task in load().lesson(1).tasks]
+
+
+def tracked_files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("course")
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def home(pristine: Path, tmp_path: Path) -> Path:
+    """The course, in a folder with a space and Chinese characters."""
+    folder = tmp_path / "my 课程"
+    shutil.copytree(pristine, folder)
+    return folder
+
+
+def command(*args: str, make: bool = False) -> tuple[list[str], dict[str, str]]:
+    env = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
+    return [sys.executable, "-c", MAIN, *args], env | ({"MAKELEVEL": "1"} if make else {})
+
+
+def run(home: Path, *args: str, code: int = 0, make: bool = False) -> str:
+    """Run a command, expect its exit code and no traceback, and return what it prints."""
+    argv, env = command(*args, make=make)
+    done = subprocess.run(argv, cwd=home, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code in (0, 1) else done.stderr
+
+
+@contextmanager
+def serving(home: Path, *args: str, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that serves, until the end of the block; then Ctrl-C it."""
+    argv, env = command(*args, "--port", str(port))
+    log = (home.parent / "serving.log").open("w+")
+    process = subprocess.Popen(
+        argv, cwd=home, env=env, stdout=log, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
+        try:
+            process.wait(timeout=10)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL) if process.returncode is None else None
+            log.close()
+
+
+def said(home: Path) -> str:
+    return (home.parent / "serving.log").read_text("utf-8")
+
+
+def get(port: int, path: str = "/") -> str:
+    """Return a page, once something answers."""
+    return until(lambda: urlopen(f"http://127.0.0.1:{port}{path}").read().decode())
+
+
+def until(function, seconds: float = 15):
+    """Call `function` until it neither fails nor returns something false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := function():
+                return found
+        except (URLError, ConnectionError) as error:
+            if time.monotonic() > deadline:
+                raise AssertionError("nothing answers") from error
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def finish(home: Path, number: int, *paths: str) -> None:
+    """Put the solution's files into the student's copy: these, or all."""
+    lesson = load(home).lesson(number)
+    for path in paths or [p.name for p in lesson.solution.iterdir()]:
+        source = lesson.solution / path
+        if source.is_dir():
+            shutil.copytree(source, lesson.work / path, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, lesson.work / path)
+
+
+@pytest.fixture
+def begun(home: Path) -> Path:
+    """The course with lessons 0 and 1 begun, and nothing done in them."""
+    for number in (0, 1):
+        lesson = load(home).lesson(number)
+        shutil.copytree(lesson.starter, lesson.work)
+    return home
+
+
+# lesson
+
+
+def test_lesson_makes_a_copy_and_serves_it(home: Path) -> None:
+    port = free_port()
+    with serving(home, "lesson", "1", port=port) as process:
+        assert "It runs" in get(port)
+        made = home / "work" / "01_script"
+        assert {p.name for p in made.iterdir()} == {"app.py", "legacy.py", "manage.py", "static"}
+    text = said(home)
+    assert process.returncode == 0
+    assert "Traceback" not in text
+    assert text.rstrip().endswith("Stopped.")
+    welcome = text.partition(" * Serving")[0].splitlines()
+    assert len(welcome) <= 8
+    for part in ("work/01_script/manage.py", "1.1 A Manager", "docs/01_script.md#task-11"):
+        assert part in "\n".join(welcome)
+    assert "lesson 0's way serves" in welcome[-1]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_lesson_serves_what_the_student_wrote(begun: Path) -> None:
+    finish(begun, 1)
+    manage = begun / "work" / "01_script" / "manage.py"
+    manage.write_text(manage.read_text() + "\n# mine\n")
+    port = free_port()
+    with serving(begun, "lesson", "1", port=port):
+        get(port)
+        app = manage.with_name("app.py")
+        app.write_text(app.read_text().replace("It runs.", "It reloads."))
+        until(lambda: "It reloads." in get(port))
+    assert manage.read_text().endswith("# mine\n")
+    assert "way serves" not in said(begun)
+
+
+def test_lesson_starts_again_after_a_mistake(begun: Path) -> None:
+    finish(begun, 1)
+    app = begun / "work" / "01_script" / "app.py"
+    right = app.read_text()
+    app.write_text(right + "def (\n")
+    port = free_port()
+    with serving(begun, "lesson", "1", port=port) as process:
+        until(lambda: "starts again when you save" in said(begun))
+        assert "SyntaxError" in said(begun)
+        app.write_text(right)
+        assert "It runs" in get(port)
+    assert process.returncode == 0
+
+
+def test_lesson_0_moves_to_another_port(home: Path) -> None:
+    port = free_port()
+    with serving(home, "lesson", "0", port=port):
+        assert "It runs" in get(port)
+
+
+def test_port_in_use(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        text = run(home, "lesson", "1", "--port", str(port), code=2)
+    assert text.startswith(f"Port {port} is in use")
+    assert f"PORT={port + 1}" in text
+    assert not (home / "work").exists()
+
+
+@pytest.mark.parametrize(
+    "args", [("lesson", "99"), ("check", "99"), ("hint", "99"), ("step", "99")]
+)
+def test_lesson_that_does_not_exist(home: Path, args: tuple[str, ...]) -> None:
+    assert run(home, *args, code=2).strip() == "There is no lesson 99. The lessons are 0, 1, 2."
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_port_that_is_none(home: Path, port: str) -> None:
+    assert "--port" in run(home, "lesson", "1", "--port", port, code=2)
+
+
+@pytest.mark.parametrize("name", ["check", "hint", "diff", "reset"])
+def test_copy_that_is_not_there(home: Path, name: str) -> None:
+    text = run(home, name, "1", code=2)
+    assert text.startswith("You have no copy of lesson 1 yet.")
+
+
+def test_solution_is_served_from_a_copy(begun: Path) -> None:
+    port = free_port()
+    before = sorted(str(path) for path in begun.rglob("*") if "__pycache__" not in str(path))
+    with serving(begun, "solution", "2", port=port):
+        assert "Todo list" in get(port)
+    after = sorted(str(path) for path in begun.rglob("*") if "__pycache__" not in str(path))
+    assert after == before
+    assert "solutions/02_blueprint" in said(begun)
+
+
+# check
+
+
+def test_check_of_the_starter(begun: Path) -> None:
+    text = run(begun, "check", "1", code=1, make=True)
+    assert "0 of 6 tasks pass." in text
+    assert text.count("expected") == 1  # what is first to be done, and no more
+    assert "Next: 1.1. Read docs/01_script.md#task-11, or make hint-1." in text
+
+
+def test_check_of_the_finished_lesson(begun: Path) -> None:
+    finish(begun, 1)
+    text = run(begun, "check", "1")
+    assert "6 of 6 tasks pass." in text
+    course = load()
+    assert course.lesson(1).taught in text
+    assert course.lesson(2).pain in text
+    assert "python -m course lesson 2" in text
+
+
+def test_check_writes_json(begun: Path, tmp_path: Path) -> None:
+    report = tmp_path / "报告.json"
+    folder = begun / "work" / "01_script"
+    run(begun, "check", "1", "--path", str(folder), "--json", str(report), code=1)
+    found = json.loads(report.read_text("utf-8"))
+    assert list(found) == ["lesson", "tasks", "passed", "total"]
+    assert (found["lesson"], found["passed"], found["total"]) == (1, 0, 6)
+    assert [task["id"] for task in found["tasks"]] == TASKS
+    for task in found["tasks"]:
+        assert list(task) == ["id", "title", "state", "message", "seconds"]
+        assert task["state"] == "not attempted"
+        assert "expected" in task["message"]
+        assert 0 < task["seconds"] < 60
+    solution = begun / "solutions" / "01_script"
+    run(begun, "check", "1", "--path", str(solution), "--json", str(report))
+    found = json.loads(report.read_text("utf-8"))
+    assert found["passed"] == found["total"] == 6
+    assert {task["message"] for task in found["tasks"]} == {""}
+
+
+def test_check_that_cannot_run(begun: Path, tmp_path: Path) -> None:
+    assert "There is no folder" in run(begun, "check", "1", "--path", "/no/such", code=2)
+    text = run(begun, "check", "1", "--json", str(tmp_path / "no" / "such.json"), code=2)
+    assert "cannot be written: No such file or directory" in text
+    big = tmp_path / "big"
+    big.mkdir()
+    with (big / "data").open("wb") as file:
+        file.truncate(100 << 20)
+    assert "more than 32 MiB" in run(begun, "check", "1", "--path", str(big), code=2)
+    (begun / "checks" / "test_01_script.py").write_text("import nothing_at_all\n")
+    assert "nothing_at_all" in run(begun, "check", "1", code=2)
+
+
+def test_check_of_all_lessons_begun(begun: Path) -> None:
+    finish(begun, 0)
+    finish(begun, 1)
+    app = begun / "work" / "01_script" / "app.py"
+    assert "The 6 tasks of the earlier lessons still pass here." in run(begun, "check")
+    app.write_text(app.read_text().replace("Hello, {escape(name)}!", "Hello, {name}!"))
+    text = run(begun, "check", code=1)
+    assert "6 of 6 tasks pass." in text
+    assert "✗ 0.2 A variable in the path  (failed)" in text
+
+
+def test_check_before_any_lesson(home: Path) -> None:
+    assert "You have not begun a lesson yet." in run(home, "check", code=2)
+
+
+# hint, progress
+
+
+def test_hints_come_one_by_one(begun: Path) -> None:
+    task = load().lesson(1).tasks[0]
+    first = run(begun, "hint", "1")
+    assert task.hints[0] in first
+    assert task.hints[1] not in first
+    second = run(begun, "hint", "1")
+    assert all(hint in second for hint in task.hints)
+    assert run(begun, "hint", "1") == second
+    finish(begun, 1)
+    assert "Every task of lesson 1 passes." in run(begun, "hint", "1")
+
+
+def test_progress(begun: Path) -> None:
+    finish(begun, 0)
+    rows = run(begun, "progress").splitlines()
+    assert [row[0] for row in rows] == ["0", "1", "2"]
+    assert rows[0].count("✓") == 6
+    assert rows[0].endswith("6 of 6")
+    assert rows[1].endswith("0 of 6")
+    assert rows[2].endswith("not begun")
+    app = begun / "work" / "00_request" / "app.py"
+    app.write_text(app.read_text().replace("Hello, {escape(name)}!", "Hi!"))
+    assert run(begun, "progress").splitlines()[0].endswith("5 of 6")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"verdicts": [], "hints": {}}', "\x00"])
+def test_broken_memory_begins_afresh(begun: Path, text: str) -> None:
+    (begun / "work" / ".progress.json").write_text(text)
+    assert run(begun, "progress").splitlines()[1].endswith("0 of 6")
+    json.loads((begun / "work" / ".progress.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "entry", [{"of": 1, "tasks": 5}, {"tasks": [{"id": 1}]}, 7, {"of": "", "tasks": [None]}]
+)
+def test_broken_verdicts_begin_afresh(begun: Path, entry: object) -> None:
+    memory = {"verdicts": {"01_script": entry}, "hints": {"1.1": "x"}}
+    (begun / "work" / ".progress.json").write_text(json.dumps(memory))
+    assert "Hint 1 of 2" in run(begun, "hint", "1")
+
+
+# diff, step, reset
+
+
+def apply(patch: str, folder: Path) -> None:
+    # Every path begins with the name of a side: -p1 takes it away.
+    subprocess.run(["git", "apply", "-p1", "-"], cwd=folder, input=patch, text=True, check=True)
+
+
+def same(one: Path, other: Path) -> bool:
+    paths = [{p.relative_to(top) for p in top.rglob("*") if p.is_file()} for top in (one, other)]
+    return paths[0] == paths[1] and all(
+        (one / path).read_bytes() == (other / path).read_bytes() for path in paths[0]
+    )
+
+
+def test_diff_is_a_patch_that_gives_the_solution(begun: Path) -> None:
+    text = run(begun, "diff", "1")
+    assert "\x1b" not in text
+    apply(text, begun / "work" / "01_script")
+    assert same(begun / "work" / "01_script", begun / "solutions" / "01_script")
+    assert run(begun, "diff", "1").strip() == "There is no difference."
+
+
+def test_diff_marks_what_the_student_changed(begun: Path) -> None:
+    app = begun / "work" / "01_script" / "app.py"
+    heads = [line for line in run(begun, "diff", "1").splitlines() if line.startswith("@@")]
+    assert heads
+    assert all(head.endswith("(as in the starter)") for head in heads)
+    app.write_text(app.read_text().replace("Hello, {escape(name)}!", "Hi, {escape(name)}!"))
+    (app.parent / "notes.txt").write_text("mine\n")
+    text = run(begun, "diff", "1")
+    changed = [
+        part for part in re.split(r"^(?=@@)", text, flags=re.M) if "(changed by you)" in part
+    ]
+    assert len(changed) == 2
+    assert '-    return page("Hello", f"<p>Hi, {escape(name)}!</p>")' in changed[0]
+    assert "-mine" in changed[1]
+
+
+def test_diff_of_someone_else(begun: Path, tmp_path: Path) -> None:
+    other = tmp_path / "someone else's"
+    shutil.copytree(begun / "solutions" / "01_script", other)
+    (other / "manage.py").write_text("print('mine')\n")
+    text = run(begun, "diff", "1", "--in", str(other))
+    assert "-print('mine')" in text
+    assert "app.py" not in text
+    assert "There is no folder" in run(begun, "diff", "1", "--in", "/no/such", code=2)
+
+
+@pytest.mark.parametrize("name", ["diff", "step"])
+def test_stat(begun: Path, name: str) -> None:
+    text = run(begun, name, "1", "--stat")
+    assert re.search(r"^ manage\.py +\| +\d+ \+", text, re.M)
+    assert "@@" not in text
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_step_is_a_patch_from_solution_to_solution(home: Path, tmp_path: Path, number: int) -> None:
+    course = load(home)
+    before = course.lesson(number - 1).solution if number else course.lesson(0).starter
+    shutil.copytree(before, tmp_path / "copy")
+    apply(run(home, "step", str(number)), tmp_path / "copy")
+    assert same(tmp_path / "copy", course.lesson(number).solution)
+
+
+def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
+    from course import diffs
+
+    lesson = load(begun).lesson(1)
+    text = diffs.yours(lesson, lesson.work, colour=True)
+    assert "\x1b[32m" in text
+    assert re.search(r"@@.*\(as in the starter\)", text)
+
+
+def test_diff_without_git(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run(begun, "diff", "1", code=2).strip() == (
+        "git is needed for this, and it is not installed."
+    )
+
+
+def test_nobodys_git_configuration_matters(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run(begun, "diff", "1")
+    (tmp_path / ".gitconfig").write_text(
+        "[diff]\n external = /bin/false\n noprefix = true\n[color]\n ui = always\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "/bin/false")
+    assert run(begun, "diff", "1") == before
+
+
+def test_reset_keeps_the_copy_and_says_how_to_get_it_back(begun: Path) -> None:
+    work = begun / "work" / "01_script"
+    (work / "mine.txt").write_text("mine")
+    text = run(begun, "reset", "1")
+    assert same(work, begun / "lessons" / "01_script")
+    kept = [path for path in work.parent.iterdir() if path.name.startswith("01_script.")]
+    assert len(kept) == 1
+    assert re.fullmatch(r"01_script\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", kept[0].name)
+    assert (kept[0] / "mine.txt").read_text() == "mine"
+    run(begun, "reset", "1")  # twice in one second keeps both
+    assert len([p for p in work.parent.iterdir() if p.name.startswith("01_script.")]) == 2
+    back = text.splitlines()[-1].strip()
+    subprocess.run(back, shell=True, cwd=begun, check=True)
+    assert (work / "mine.txt").read_text() == "mine"
+
+
+def test_reset_that_cannot_write_changes_nothing(
+    begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from course import copies
+    from course.errors import CourseError
+
+    lesson = load(begun).lesson(1)
+    (lesson.work / "mine.txt").write_text("mine")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("course.snapshot.Snapshot.write", full)
+    with pytest.raises(
+        CourseError, match=r"No space left on device\. Nothing of yours was changed"
+    ):
+        copies.reset(lesson)
+    assert (lesson.work / "mine.txt").read_text() == "mine"
+    assert sorted(path.name for path in lesson.work.parent.iterdir()) == ["00_request", "01_script"]
+
+
+# For maintainers
+
+
+def test_propagate_says_where_to_look(home: Path) -> None:
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for args in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *args], cwd=home, check=True)
+    settled = home / "solutions" / "01_script" / "legacy.py"
+    settled.write_text(settled.read_text() + "\n# A mend.\n")
+    text = run(home, "propagate", "1")
+    assert "lessons/02_blueprint: lessons/02_blueprint/legacy.py" in text
+    assert (home / "solutions" / "02_blueprint" / "legacy.py").read_text().endswith("# A mend.\n")
+    app = home / "solutions" / "01_script" / "app.py"
+    app.write_text(app.read_text().replace("It runs.", "It works."))
+    text = run(home, "propagate", "1", code=1)
+    assert "look at solutions/02_blueprint/app.py" in text
+    assert "commit all of it" in text
+    assert "is not a commit" in run(home, "propagate", "1", "--since", "nothing", code=2)
+
+
+def test_help_names_every_command(home: Path) -> None:
+    text = run(home, "--help")
+    for name in ("lesson", "check", "hint", "diff", "step", "solution", "reset", "progress"):
+        assert re.search(rf"^  {name} +\w", text, re.M)
