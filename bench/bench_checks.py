@@ -39,11 +39,9 @@ def main() -> None:
         for lesson in course.lessons:
 
             def cold(lesson=lesson) -> None:
-                subprocess.run(
-                    [sys.executable, "-m", "course", "check", str(lesson.number)]
-                    + ["--path", str(lesson.solution)],
-                    cwd=ROOT, check=True, capture_output=True,
-                )  # fmt: skip
+                check = ["check", str(lesson.number), "--path", str(lesson.solution)]
+                command = [sys.executable, "-m", "course", *check]
+                subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
             found = medians(
                 7,

@@ -263,7 +263,9 @@ def propagate(number: int, since: str) -> None:
 @click.argument("args", nargs=-1)
 def test(args: tuple[str, ...]) -> None:
     """Run the tests of the course itself. ARGS are pytest's."""
-    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *args], cwd=ROOT).returncode)
+    sys.exit(
+        subprocess.run([sys.executable, "-m", "pytest", "-n", "auto", *args], cwd=ROOT).returncode
+    )
 
 
 @main.command()

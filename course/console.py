@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -80,9 +81,13 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
 def message(verdict: Verdict) -> None:
     """Print what a verdict says, wrapped to the terminal, with the student's frames below."""
     said, _, trace = verdict.message.partition("\n")
-    say(click.wrap_text(said, 100, initial_indent="      ", subsequent_indent="      "))
+    say(click.wrap_text(said, _width(), initial_indent="      ", subsequent_indent="      "))
     for line in trace.splitlines():
         say(click.style(f"      {line}", fg="yellow"))
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 100)
 
 
 def table(course: Course, found: dict[int, Sequence[Verdict]]) -> None:

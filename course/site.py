@@ -248,8 +248,11 @@ class Page:
         self.headers = response.headers
         self.body = response.content.decode("utf-8", "replace")
         self.html = BeautifulSoup(self.body, "html.parser")
-        self.words = " ".join(self.html.get_text(" ").split())
-        self._glued = " ".join(self.html.get_text().split())
+        strings = [
+            text for text in self.html.strings if text.parent and text.parent.name != "title"
+        ]
+        self.words = " ".join(" ".join(strings).split())
+        self._glued = " ".join("".join(strings).split())
 
     def has_status(self, *expected: int) -> Self:
         """Expect one of these statuses."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.error import URLError
 
 import pytest
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -38,3 +44,35 @@ def course() -> Course:
 def checker(course: Course) -> Iterator[Checker]:
     with ForkServers() as servers:
         yield NestedChecker(course, servers)
+
+
+def tracked_files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course as someone finds it who has just cloned it."""
+    folder = tmp_path_factory.mktemp("course")
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def until(function: Callable[[], T], seconds: float = 15) -> T:
+    """Call `function` until it neither fails nor returns something false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := function():
+                return found
+        except (URLError, ConnectionError) as error:
+            if time.monotonic() > deadline:
+                raise AssertionError("nothing answers") from error
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -10,38 +10,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from conftest import until
 
 from course.catalog import load
 from course.site import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
 MAIN = "from course.cli import main; main()"
 TASKS = [task.id for task in load().lesson(1).tasks]
-
-
-def tracked_files() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("course")
-    for name in tracked_files():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    return folder
 
 
 @pytest.fixture
@@ -93,20 +74,6 @@ def said(home: Path) -> str:
 def get(port: int, path: str = "/") -> str:
     """Return a page, once something answers."""
     return until(lambda: urlopen(f"http://127.0.0.1:{port}{path}").read().decode())
-
-
-def until(function, seconds: float = 15):
-    """Call `function` until it neither fails nor returns something false."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := function():
-                return found
-        except (URLError, ConnectionError) as error:
-            if time.monotonic() > deadline:
-                raise AssertionError("nothing answers") from error
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def finish(home: Path, number: int, *paths: str) -> None:
