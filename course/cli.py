@@ -32,6 +32,9 @@ class Commands(click.Group):
         except CourseError as error:
             console.complain(str(error))
             ctx.exit(2)
+        except KeyboardInterrupt:
+            console.complain("Stopped.")
+            ctx.exit(130)
 
 
 @click.group(cls=Commands)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from course.catalog import ROOT
+from course.errors import CourseError
 
 START_SECONDS = 5.0
 """How long an app may take until it serves."""
@@ -80,10 +81,16 @@ class ForkServer:
         self._imported: frozenset[str] | None = None
 
     def imported(self) -> frozenset[str]:
-        """Return the top-level modules that every job finds imported; wait until they are."""
+        """Return the top-level modules that every job finds imported; wait until they are.
+
+        Raises `CourseError` where they cannot be imported.
+        """
         if self._imported is None:
             assert self._process.stdout
-            self._imported = frozenset(json.loads(self._process.stdout.readline()))
+            line = self._process.stdout.readline()
+            if not line:
+                raise CourseError("The process that runs the checks' programs could not start.")
+            self._imported = frozenset(json.loads(line))
         return self._imported
 
     def start(self, job: Job, scratch: Path) -> Program:

@@ -516,6 +516,65 @@ def works(python: str) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
 
 
+class TestMake:
+    """The Makefile with a Python that prints what it is asked to run."""
+
+    @pytest.fixture
+    def make(self, copy):
+        shutil.copy(ROOT / "Makefile", copy.root)
+        python = copy.root / "python"
+        python.write_text('#!/bin/sh\nshift 2\nprintf "[%s]" "$@"\n')
+        python.chmod(0o755)
+
+        def make(*arguments: str) -> subprocess.CompletedProcess:
+            return subprocess.run(
+                ["make", *arguments], cwd=copy.root, env=copy.env, capture_output=True, text=True
+            )
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("target", "command"),
+        [
+            ("lesson-1", "[lesson][1]"),
+            ("lesson-1 PORT=8000", "[lesson][1][--port][8000]"),
+            ("lesson-x", "[lesson][x]"),
+            ("solution-2 PORT=8000", "[solution][2][--port][8000]"),
+            ("check", "[check]"),
+            ("check-3", "[check][3]"),
+            ("hint-3", "[hint][3]"),
+            ("diff-3", "[diff][3]"),
+            ("diff-3 IN=O'Brien,3 STAT=1", "[diff][3][--in][O'Brien,3][--stat]"),
+            ("step-3 STAT=1", "[step][3][--stat]"),
+            ("step-3 STAT=0", "[step][3]"),
+            ("reset-3", "[reset][3]"),
+            ("progress", "[progress]"),
+            ("test", "[test]"),
+            ("bench", "[bench]"),
+        ],
+    )
+    def test_a_target_is_a_command_even_where_a_file_has_its_name(
+        self, make, copy, target, command
+    ):
+        (copy.root / target.split()[0]).mkdir(exist_ok=True)
+        ran = make("PYTHON=./python", *target.split())
+        assert (ran.stdout, ran.stderr) == (command, "")
+
+    def test_alone_it_lists_every_target_and_needs_no_python(self, make):
+        listed = re.findall(r"^  make (\S+) +\S", make("PYTHON=no-python").stdout, re.MULTILINE)
+        text = (ROOT / "Makefile").read_text("utf-8")
+        targets = re.findall(r"^([a-z][a-z%-]*):", text, re.MULTILINE)
+        assert len(targets) > 10
+        assert listed == [target.replace("%", "N") for target in targets]
+
+    def test_without_python_it_says_so(self, make):
+        ran = make("lesson-1", "PYTHON=no-python")
+        said, makes_own = ran.stderr.splitlines()
+        assert "there is no no-python here" in said
+        assert "make lesson-1 PYTHON=" in said
+        assert makes_own.startswith("make: ***")
+
+
 class TestWhatIsInstalled:
     @pytest.mark.parametrize(
         ("file", "least"), [("requirements.txt", 13), ("tests/requirements.txt", 4)]
