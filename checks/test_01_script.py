@@ -1,7 +1,8 @@
 """Lesson 1: what the project can do from a terminal."""
 
 from checks.test_00_request import examples
-from course.site import Site, expect, free_port
+from course.answers import expect
+from course.site import Site, free_port
 
 
 def test_help(site: Site) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from bs4 import Tag
 
 from checks.test_00_request import add, items
-from course.site import Page, Site, expect
+from course.answers import Page, expect
+from course.site import Site
 
 PROBE = """
 import App

@@ -243,10 +243,13 @@ def clear(wrong: str) -> None:
         )
     if entries:
         say(f"The .venv here {wrong}: making it anew.")
-    # Its contents alone: .venv may be a link, or a disk of its own.
+    # Its contents alone: .venv may be a link, or a disk of its own. Not the stamp, which says whose
+    # it is should this be interrupted.
+    write_stamp()
     for entry in entries:
         delete = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.remove
-        delete(entry.path)
+        if entry.path != STAMP:
+            delete(entry.path)
 
 
 def create() -> None:

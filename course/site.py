@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
-from bs4 import BeautifulSoup, Tag
 
-from course.processes import COMMAND_SECONDS, START_SECONDS, Finished, ForkServer, Job, Program
+from course.answers import (
+    REQUEST_SECONDS,
+    Command,
+    Page,
+    Server,
+    died,
+    exit_words,
+    last_line,
+)
+from course.processes import START_SECONDS, Finished, ForkServer, Job, Program
 from course.verdicts import CheckFailed, Crashed, ImportFailed, TimedOut, Trace, read_trace
-
-REQUEST_SECONDS = 3.0
-"""How long the app may take to answer."""
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes that an answer may have."""
@@ -78,7 +81,7 @@ class Site:
         response = self._send(did, method, path, options)
         if response.status_code in (307, 308):
             response = self._send(did, method, response.headers["Location"], options)
-        return Page(self, did, response)
+        return Page(did, response, self.trace)
 
     def start(self, env: dict[str, str] | None = None, mount: str = "", broken: str = "") -> None:
         """Start the app anew: with more in its environment, below a path, with a view that fails.
@@ -142,7 +145,7 @@ class Site:
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
         job = self._job(list(argv), env=env or {}, stdin=stdin)
-        return Command(self, did, self._forks.start(job, self._scratch).wait())
+        return Command(did, self._forks.start(job, self._scratch).wait(), self.folder)
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
         """Run `python manage.py` with these arguments, to its end."""
@@ -158,7 +161,7 @@ class Site:
         self._needs(did, argv[0])
         program = self._forks.start(self._job(argv, env=env or {}), self._scratch)
         try:
-            yield Server(self, did, program, port)
+            yield Server(did, program, port, self.folder)
         finally:
             program.kill()
 
@@ -207,7 +210,7 @@ class Site:
             time.sleep(0.001)  # a program that ends closes its connections a moment before
         finished = program.kill()
         got = got or {
-            "ended": f"the end of the program ({_code(finished.code)})",
+            "ended": f"the end of the program ({exit_words(finished.code)})",
             "output": "more than 1 MiB of printed text, where the program was stopped",
             "lost": "the end of the program and of what watches it",
         }.get(finished.reason, "a closed connection, as after sys.exit() in a view")
@@ -224,209 +227,17 @@ class Site:
         did = f"python {shlex.join(way)}"
         expected = "the app to serve"
         if finished.reason != "ended" or finished.code <= 0:
-            died = _died(did, expected, finished, self._words(finished), START_SECONDS)
+            died = died(did, expected, finished, self._words(finished), START_SECONDS)
             if isinstance(died, TimedOut):
                 self._hung[did] = died
             return died
         trace = read_trace(finished.err, self.folder)
         if trace.error:
             return ImportFailed(did, expected, trace.error, str(trace))
-        return Crashed(did, expected, f"{_code(finished.code)}: {_last(finished)}")
+        return Crashed(did, expected, f"{exit_words(finished.code)}: {last_line(finished)}")
 
     def _words(self, finished: Finished) -> str:
         return str(read_trace(finished.err, self.folder))
-
-
-class Page:
-    """An answer. Its methods that begin with a verb raise `CheckFailed` where it is not so."""
-
-    def __init__(self, site: Site, did: str, response: httpx.Response) -> None:
-        self._site = site
-        self.did = did
-        self.path = did.partition(" ")[2].rstrip("/")
-        self.status = response.status_code
-        self.headers = response.headers
-        self.body = response.content.decode("utf-8", "replace")
-        self.html = BeautifulSoup(self.body, "html.parser")
-        strings = [
-            text for text in self.html.strings if text.parent and text.parent.name != "title"
-        ]
-        self.words = " ".join(" ".join(strings).split())
-        self._glued = " ".join("".join(strings).split())
-
-    def has_status(self, *expected: int) -> Self:
-        """Expect one of these statuses."""
-        wanted = " or ".join(_status(code) for code in expected)
-        return self._expect(self.status in expected, wanted, _status(self.status))
-
-    def redirects_to(self, path: str) -> Self:
-        """Expect a redirect, of whatever kind, to this path of the site."""
-        location = self.headers.get("Location", "")
-        there = httpx.URL("http://localhost").join(location)
-        got = f"a redirect to {location}" if location else _status(self.status)
-        return self._expect(
-            300 < self.status < 400
-            and there.host == "localhost"
-            and there.path.rstrip("/") == path,
-            f"a redirect to {path}",
-            got,
-        )
-
-    def shows(self, text: str) -> Self:
-        """Expect `text` to be read on the page."""
-        found = text in self.words or text in self._glued
-        return self._expect(found, f"{text!r} on the page", self._read())
-
-    def hides(self, text: str) -> Self:
-        """Expect `text` not to be read on the page."""
-        found = text in self.words or text in self._glued
-        return self._expect(not found, f"no {text!r} on the page", self._read())
-
-    def has_heading(self, text: str) -> Self:
-        """Expect an h1 with this text."""
-        heading = self.html.find("h1")
-        got = f"the heading {heading.get_text().strip()!r}" if heading else "none"
-        return self._expect(
-            heading is not None and heading.get_text().strip() == text, f"the heading {text!r}", got
-        )
-
-    def has(self, selector: str, what: str) -> Tag:
-        """Expect an element that a CSS selector finds, and return it. `what` names it in words."""
-        found = self.html.select_one(selector)
-        self._expect(found is not None, f"{what} on the page", "none")
-        assert found is not None
-        return found
-
-    def lacks(self, selector: str, what: str) -> Self:
-        """Expect no element that the CSS selector finds."""
-        return self._expect(self.html.select_one(selector) is None, f"no {what}", "one")
-
-    def has_header(self, name: str, pattern: str, like: str) -> re.Match[str]:
-        """Expect a header that a regular expression matches whole, and return the match."""
-        value = self.headers.get(name, "")
-        match = re.fullmatch(pattern, value)
-        self._expect(match is not None, f"the header {name}: {like}", value or "no such header")
-        assert match
-        return match
-
-    def link(self, text: str) -> str:
-        """Return where the link with this text leads; expect that there is one."""
-        for a in self.html.find_all("a"):
-            if a.get_text().strip() == text and a.get("href"):
-                return str(a["href"])
-        raise self._failed(f"a link with the text {text!r}", self._read())
-
-    def links(self) -> list[str]:
-        """Return where the page leads: every href, src and action in it."""
-        return [
-            str(tag[name])
-            for name in ("href", "src", "action")
-            for tag in self.html.select(f"[{name}]")
-        ]
-
-    def _expect(self, so: bool, expected: str, got: str) -> Self:
-        if not so:
-            raise self._failed(expected, got)
-        return self
-
-    def _failed(self, expected: str, got: str) -> CheckFailed:
-        trace = self._site.trace() if self.status == 500 else ""
-        return CheckFailed(self.did, expected, got, str(trace))
-
-    def _read(self) -> str:
-        if self.status >= 400:
-            return _status(self.status)
-        return f"the text {_short(self.words)!r}" if self.words else "an empty page"
-
-
-class Command:
-    """A command that has ended. Its methods that begin with a verb raise where it is not so."""
-
-    def __init__(self, site: Site, did: str, finished: Finished) -> None:
-        self.did = did
-        self.code = finished.code
-        self.out = finished.out
-        self.err = finished.err
-        self._finished = finished
-        self._trace = read_trace(finished.err, site.folder)
-        if finished.reason != "ended" or finished.code < 0:
-            raise _died(did, "its end", finished, str(self._trace), COMMAND_SECONDS)
-        if finished.code != 0 and self._trace.while_importing:
-            raise ImportFailed(did, "the file to be loaded", self._trace.error, str(self._trace))
-
-    def exits(self, code: int) -> Self:
-        """Expect this exit code."""
-        return self._expect(self.code == code, _code(code), f"{_code(self.code)}: {self._said()}")
-
-    def prints(self, text: str) -> Self:
-        """Expect `text` somewhere in the output."""
-        return self._expect(text in self.out, f"{text!r} in the output", self._said())
-
-    def omits(self, text: str) -> Self:
-        """Expect `text` nowhere in the output."""
-        return self._expect(text not in self.out, f"no {text!r} in the output", self._said())
-
-    def prints_line(self, pattern: str, like: str) -> Self:
-        """Expect a line that a regular expression matches whole. `like` shows such a line."""
-        found = any(re.fullmatch(pattern, line.strip()) for line in self.out.splitlines())
-        return self._expect(found, f"a line like {like!r}", self._said())
-
-    def prints_lines(self, number: int) -> Self:
-        """Expect as many lines of output."""
-        lines = [line for line in self.out.splitlines() if line.strip()]
-        wanted = "1 line" if number == 1 else f"{number} lines"
-        return self._expect(len(lines) == number, wanted, f"{len(lines)}: {self._said()}")
-
-    def _expect(self, so: bool, expected: str, got: str) -> Self:
-        if not so:
-            raise CheckFailed(self.did, expected, got, str(self._trace))
-        return self
-
-    def _said(self) -> str:
-        return _short(self.out.strip()) or _last(self._finished)
-
-
-class Server:
-    """A server that has been started on a port of its own."""
-
-    def __init__(self, site: Site, did: str, program: Program, port: int) -> None:
-        self._site = site
-        self._did = did
-        self._program = program
-        self._url = f"http://127.0.0.1:{port}"
-
-    def get(self, path: str) -> int:
-        """Return the status of a GET, once the server listens."""
-        answer: httpx.Response | None = None
-        with httpx.Client(verify=False, timeout=REQUEST_SECONDS) as http:
-
-            def answered() -> bool:
-                nonlocal answer
-                try:
-                    answer = http.get(self._url + path)
-                except httpx.HTTPError:
-                    return False
-                return True
-
-            self._until(answered, f"an answer at {self._url}{path}")
-        assert answer is not None
-        return answer.status_code
-
-    def says(self, text: str) -> None:
-        """Wait until the server has written `text`."""
-        self._until(
-            lambda: any(text in out for out in self._program.output()), f"it to say {text!r}"
-        )
-
-    def _until(self, condition: Any, expected: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not condition():
-            if self._program.ended() or time.monotonic() > deadline:
-                finished = self._program.kill()
-                trace = read_trace(finished.err, self._site.folder)
-                kind = ImportFailed if trace.while_importing else CheckFailed
-                raise kind(self._did, expected, trace.error or _last(finished), str(trace))
-            time.sleep(0.005)
 
 
 class _SlowPost:
@@ -448,13 +259,7 @@ class _SlowPost:
         except (OSError, HTTPException):
             raise self._site._too_slow(self._did, "an answer", REQUEST_SECONDS) from None
         response = httpx.Response(answer.status, headers=answer.getheaders(), content=body)
-        return Page(self._site, self._did, response)
-
-
-def expect(so: bool, did: str, expected: str, got: object) -> None:
-    """Raise `CheckFailed` where it is not so."""
-    if not so:
-        raise CheckFailed(did, expected, str(got))
+        return Page(self._did, response, self._site.trace)
 
 
 def free_port() -> int:
@@ -463,34 +268,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _died(did: str, expected: str, finished: Finished, trace: str, seconds: float) -> CheckFailed:
-    if finished.reason == "timeout":
-        return TimedOut(did, f"{expected} within {seconds:g} seconds", "nothing", trace)
-    if finished.reason == "output":
-        return Crashed(
-            did, expected, "more than 1 MiB of printed text, where it was stopped", trace
-        )
-    return Crashed(did, expected, f"the end of the program ({_code(finished.code)})", trace)
-
-
-def _code(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {-code}"
-
-
-def _status(code: int) -> str:
-    try:
-        return f"status {code} {HTTPStatus(code).phrase}"
-    except ValueError:
-        return f"status {code}"
-
-
-def _last(finished: Finished) -> str:
-    """Return the last line that a program wrote of an error, or else of anything."""
-    lines = (finished.err.strip() or finished.out.strip()).splitlines()
-    return _short(lines[-1]) if lines else "no output"
-
-
-def _short(text: str, limit: int = 160) -> str:
-    return text if len(text) <= limit else text[:limit] + " …"
