@@ -227,10 +227,10 @@ class Site:
         did = f"python {shlex.join(way)}"
         expected = "the app to serve"
         if finished.reason != "ended" or finished.code <= 0:
-            died = died(did, expected, finished, self._words(finished), START_SECONDS)
-            if isinstance(died, TimedOut):
-                self._hung[did] = died
-            return died
+            failure = died(did, expected, finished, self._words(finished), START_SECONDS)
+            if isinstance(failure, TimedOut):
+                self._hung[did] = failure
+            return failure
         trace = read_trace(finished.err, self.folder)
         if trace.error:
             return ImportFailed(did, expected, trace.error, str(trace))
