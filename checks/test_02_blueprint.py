@@ -88,6 +88,8 @@ def test_links(site: Site) -> None:
         page = site.get(path).has_status(200)
         for link in page.links():
             expect(link.startswith("/below/"), page.did, "links that begin with /below", link)
+        for tag in page.html.select("a[href], link[href]"):
+            site.get(str(tag["href"])).has_status(200)
 
 
 def test_site_name(site: Site) -> None:

@@ -126,7 +126,8 @@ class ForkServer:
                 listener.listen(64)
             line = json.dumps(message).encode() + b"\n"
             sent = socket.send_fds(control, [line], [ready_w, listener.fileno()])
-            control.sendall(line[sent:])
+            if sent < len(line):  # sending nothing fails where a quick job has ended already
+                control.sendall(line[sent:])
         os.close(ready_w)
         return Program(control, ready, address)
 

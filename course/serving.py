@@ -52,20 +52,25 @@ def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> 
     before is used, and `say` is told so. An app that stops by itself is started again when a file
     in `folder` is saved.
     """
-    ways = list(course.ways_to_serve(lesson))
     while True:
-        if len(ways) > 1 and _same_script(ways[0], lesson.starter, folder):
-            say(f"{_script(ways[0])} is still the starter's: lesson {ways[1].number}'s way serves.")
-            ways.pop(0)
-        code = _run(_command(ways[0], port), folder)
-        if code == 0 and len(ways) > 1:
-            say(f"{_script(ways[0])} serves nothing yet: lesson {ways[1].number}'s way serves.")
-            ways.pop(0)
-            continue
+        code = _serve_once(course, lesson, folder, port, say)
         say(f"The app has stopped (exit code {code}). It starts again when you save a file.")
         saved = _saved(folder)
         while _saved(folder) == saved:
             time.sleep(0.2)
+
+
+def _serve_once(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> int:
+    """Serve the copy until it ends; return its exit code."""
+    own, *older = course.ways_to_serve(lesson)
+    if older and _same_script(own, lesson.starter, folder):
+        say(f"{_script(own)} is still the starter's: lesson {older[0].number}'s way serves.")
+        return _run(_command(older[0], port), folder)
+    code = _run(_command(own, port), folder)
+    if code == 0 and older:
+        say(f"{_script(own)} serves nothing yet: lesson {older[0].number}'s way serves.")
+        code = _run(_command(older[0], port), folder)
+    return code
 
 
 def _script(way: Lesson) -> str:

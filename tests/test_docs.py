@@ -5,8 +5,9 @@ A comment above each fenced block says how it is proved:
 <!-- file: solutions/00_request/app.py -->  its lines stand in that file, one after the other
 <!-- example -->                            it is valid
 <!-- example: books.py -->                  so is the file of that name, made of all such blocks
-<!-- run: solutions/00_request -->          its commands print what it says, in a copy of that folder
-<!-- run: examples -->                      ... in a folder of the page's examples; copies have them too
+<!-- run: solutions/00_request -->          its commands print what it says, in a copy of that
+                                            folder that has the page's examples as well
+<!-- run: examples -->                      ... in a folder that has nothing else
 <!-- run: …; serve: COMMAND -p 5000 -->     ... while that command serves there
 <!-- shown -->                              not at all
 
@@ -25,6 +26,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -135,6 +137,8 @@ def examples_are_valid(page):
         if block.proof.get("example") == ""
     }
     for name, text in (page.examples | loose).items():
+        if name in page.examples and name not in page.prose + text:
+            yield f"{name}: the reader cannot see this name"
         try:
             if name.endswith((".py", ".python")):
                 compile(text, name, "exec")
@@ -160,12 +164,17 @@ def links_lead_somewhere(page):
             yield f"there is no {name}#{anchor}"
 
 
+def make_has_the_targets(page):
+    makefile = (COURSE.root / "Makefile").read_text("utf-8")
+    for name, number in re.findall(r"`make ([a-z]+)(-\d)?", page.prose):
+        if f"\n{name}{'-%' if number else ''}:" not in makefile:
+            yield f"make {name}{number}: there is no such target"
+
+
 def commands_print_what_the_page_says(page):
     blocks = [block for block in page.blocks if "run" in block.proof]
     with ThreadPoolExecutor(4) as pool:
-        return [
-            said for wrong in pool.map(lambda block: run(page, block), blocks) for said in wrong
-        ]
+        return [wrong for found in pool.map(run, repeat(page), blocks) for wrong in found]
 
 
 # What holds for a lesson's page.
@@ -348,6 +357,7 @@ RULES = [
     examples_are_valid,
     diagrams_are_of_a_known_kind,
     links_lead_somewhere,
+    make_has_the_targets,
     commands_print_what_the_page_says,
 ]
 LESSON_RULES = [
@@ -381,6 +391,9 @@ def test_every_page_is_in_the_index():
     index = read(DOCS / "README.md")
     linked = {(DOCS / name).resolve() for name, _ in index.links}
     assert {page.path for page in PAGES} - {index.path} <= linked
+    for lesson in COURSE.lessons:
+        name = f"{lesson.number} [{lesson.title}]({lesson.page.name})"
+        assert f"| {name} | {lesson.adds} | {lesson.pain} |" in index.text
 
 
 @pytest.mark.parametrize(
@@ -394,11 +407,14 @@ def test_every_page_is_in_the_index():
         (excerpts_stand_in_their_files, "<!-- file: nosuchfile -->\n```sh\nx\n```\n"),
         (examples_are_valid, "<!-- example -->\n```python\nif\n```\n"),
         (examples_are_valid, "<!-- example: x.html -->\n```html\n{% if %}\n```\n"),
+        (examples_are_valid, "<!-- example: x.py -->\n```python\nx = 1\n```\n"),
         (diagrams_are_of_a_known_kind, "```mermaid\nchart\nA\nB\n```\n"),
         (diagrams_are_of_a_known_kind, "```mermaid\nflowchart LR\n```\n"),
         (links_lead_somewhere, "[a](nowhere.md)"),
         (links_lead_somewhere, "[a](README.md#nowhere)"),
         (links_lead_somewhere, "# Here\n[a](#there)"),
+        (make_has_the_targets, "`make nothing-1`"),
+        (make_has_the_targets, "`make progress-1`"),
         (commands_print_what_the_page_says, "<!-- run: examples -->\n```console\n$ pwd\n```\n"),
         (title_is_the_lessons, "# Lesson 0: Something else\n"),
         (parts_stand_in_order, "## The idea\n## The pain\n"),

@@ -15,6 +15,7 @@ from course.processes import ForkServers
 from course.snapshot import take
 from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, PASSED, TIMED_OUT, Verdict
 
+OUTLIVES = f"outlives its check {os.getpid()}"
 LIST_VIEW = "def list_todos():\n"
 
 
@@ -31,7 +32,7 @@ def nothing_is_left(course: Course, checker: Checker) -> Iterator[None]:
     """After each mistake, the next check passes, and no process of the mistake's is left."""
     yield
     assert check_list(course, checker, course.lesson(0).solution).state == PASSED
-    assert running("outlives its check") == []
+    assert running(OUTLIVES) == []
 
 
 def running(words: str) -> list[str]:
@@ -95,7 +96,7 @@ def test_at_import(
 ) -> None:
     at_import(copy, code)
     found = check(course, checker, copy)
-    assert {verdict.state for verdict in found.values()} == {state}
+    assert {verdict.state for verdict in found.values()} == {state}, found
     assert says in found["0.1"].message
     if state == IMPORT_ERROR:
         assert f"app.py, line {line_of(copy, code)}: {code}" in found["0.1"].message
@@ -148,7 +149,7 @@ def test_child_that_outlives_its_check(course: Course, checker: Checker, copy: P
     in_view(
         copy,
         "import subprocess, sys; subprocess.Popen([sys.executable, '-c', "
-        "'import time; time.sleep(600) # outlives its check'], start_new_session=True)",
+        f"'import time; time.sleep(600) # {OUTLIVES}'], start_new_session=True)",
     )
     assert {verdict.state for verdict in check(course, checker, copy).values()} == {PASSED}
 

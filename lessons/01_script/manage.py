@@ -4,11 +4,12 @@
 #   Import legacy before flask_script: it makes flask_script work on today's Flask.
 
 
-# TODO 1.2: Add your own runserver: a Server whose host and port come from app.config.
+# TODO 1.2: Add your own runserver: a Server whose host and port come from app.config, and which
+#   is threaded.
 
 
 # TODO 1.3: Add a command: find TEXT prints the id and title of each todo that contains TEXT, a
-#   line each. --open (-o) leaves out what is done; --limit (-n) says how many at most.
+#   line each. --open (-o) leaves out what is done; --limit (-n) says how many at most, else 10.
 
 
 # TODO 1.4: Add a command: request PATH sends a GET (or what --method, -X, says) through the app
@@ -18,4 +19,4 @@
 # TODO 1.5: Add a command: urls prints the app's URL map. Flask-Script has a class for it.
 
 
-# TODO 1.6: Give the shell the names app, Todo and todos.
+# TODO 1.6: Give the shell the names app and Todo.

@@ -5,7 +5,7 @@ import legacy  # restores what flask_script misses in today's Flask, so it comes
 from flask_script import Manager, Server
 from flask_script.commands import ShowUrls
 
-from app import Todo, app, search, todos
+from app import Todo, app, search
 
 manager = Manager(app)
 manager.add_command(
@@ -36,7 +36,7 @@ def request(path, method):
 
 @manager.shell
 def shell_names():
-    return {"app": app, "Todo": Todo, "todos": todos}
+    return {"app": app, "Todo": Todo}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from flask_script import Manager, Server
 from flask_script.commands import ShowUrls
 
 from App import create_app
-from App.models import Todo, search, todos
+from App.models import Todo, search
 
 app = create_app()
 manager = Manager(app)
@@ -38,7 +38,7 @@ def request(path, method):
 
 @manager.shell
 def shell_names():
-    return {"app": app, "Todo": Todo, "todos": todos}
+    return {"app": app, "Todo": Todo}
 
 
 if __name__ == "__main__":

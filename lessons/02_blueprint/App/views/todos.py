@@ -5,4 +5,5 @@
 
 
 # TODO 2.6: POST /todos/<id> takes `title` and `completed` (a checkbox) from the form on the todo's
-#   page and changes the todo. POST /todos/<id>/delete deletes it. Both redirect to /todos.
+#   page and changes the todo. POST /todos/<id>/delete deletes it. Both redirect to /todos. A title
+#   that is blank or longer than 200 characters is refused with status 400, an unknown id with 404.
