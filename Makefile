@@ -2,19 +2,20 @@
 
 PYTHON ?= python3
 
-# $(call course,ARGUMENTS): run the program, or say what is missing where there is no Python.
-course = command -v $(firstword $(PYTHON)) >/dev/null 2>&1 || { \
-	echo "This course needs Python 3.11 or newer, and there is no $(firstword $(PYTHON)) here." \
+# $(call course,ARGUMENTS): run the program in .venv where there is one, which is quickest; else let
+# PYTHON make it; or say what is missing where there is no Python.
+course = if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/python -m course $(1); \
+	elif command -v $(firstword $(PYTHON)) >/dev/null 2>&1; then $(PYTHON) -m course $(1); \
+	else echo "This course needs Python 3.11 or newer, and there is no $(firstword $(PYTHON)) here." \
 	"Install it from https://www.python.org/downloads/, or name yours:" \
-	"make $@ PYTHON=/path/to/python3" >&2; exit 2; }; \
-	$(PYTHON) -m course $(1)
+	"make $@ PYTHON=/path/to/python3" >&2; exit 2; fi
 
 port = $(if $(PORT),--port '$(PORT)')
 stat = $(if $(filter-out 0,$(STAT)),--stat)
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
 
 help: ## list the commands
-	@echo 'N is the number of a lesson, 0 to 7.'
+	@echo 'N is the number of a lesson.'
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "N", $$1); printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 lesson-%: FORCE ## start lesson N: your own copy, served (PORT=8000: there)

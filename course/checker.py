@@ -23,6 +23,7 @@ from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_SHARES = _CORES + 1  # a check waits for its processes about half of the time
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -120,11 +121,11 @@ class _Plugin:
         items[:] = [item for item in items if item.name in self._wanted]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run the checks on all cores: each process of ours takes its share of them."""
+        """Run the checks on all cores: each process of ours takes a share of them."""
         if not session.items:
             return True
         self._forks.imported()
-        shares = [session.items[i::_CORES] for i in range(min(_CORES, len(session.items)))]
+        shares = [session.items[i::_SHARES] for i in range(min(_SHARES, len(session.items)))]
         others = [_fork(self._run_share, share) for share in shares[1:]]
         self._run_share(shares[0])
         for results in others:
