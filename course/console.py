@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from course.catalog import Course, Lesson, Task
-from course.propagate import Merged
 from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
+
+if TYPE_CHECKING:
+    from course.propagate import Merged
 
 MARKS = {
     PASSED: ("✓", "green"),
