@@ -3,8 +3,9 @@
 PYTHON ?= python3
 
 # $(call course,ARGUMENTS): run the program in .venv where there is one, which is quickest; else let
-# PYTHON make it; or say what is missing where there is no Python.
-course = if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/python -m course $(1); \
+# PYTHON make it; or say what is missing where there is no Python. Ctrl-C is for the program alone:
+# `trap` keeps the shell around it, and so make, from complaining of it.
+course = trap : INT; if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/python -m course $(1); \
 	elif command -v $(firstword $(PYTHON)) >/dev/null 2>&1; then $(PYTHON) -m course $(1); \
 	else echo "This course needs Python 3.11 or newer, and there is no $(firstword $(PYTHON)) here." \
 	"Install it from https://www.python.org/downloads/, or name yours:" \

@@ -56,7 +56,7 @@ def lesson(number: int, port: int) -> None:
 
     course = load()
     lesson = course.lesson(number)
-    serving.needs_free(port)
+    serving.needs_free(port, console.command("lesson", number, port=_another(port)))
     new = copies.make(lesson)
     task = Progress(course).next_task(lesson)
     console.welcome(lesson, task, new, f"http://127.0.0.1:{port}")
@@ -73,7 +73,7 @@ def solution(number: int, port: int) -> None:
 
     course = load()
     lesson = course.lesson(number)
-    serving.needs_free(port)
+    serving.needs_free(port, console.command("solution", number, port=_another(port)))
     say(f"The solution of lesson {number} is in {lesson.solution.relative_to(ROOT)}.")
     say(f"Yours beside it: {command('diff', number)}")
     say(f"A copy of it runs at http://127.0.0.1:{port}  (Ctrl-C stops it)")
@@ -278,6 +278,10 @@ def bench() -> None:
         done = subprocess.run([sys.executable, str(script)], cwd=ROOT)
         if done.returncode:
             raise CourseError(f"{script.relative_to(ROOT)} failed.")
+
+
+def _another(port: int) -> int:
+    return port + 1 if port < 65535 else port - 1
 
 
 def _serve(course: Course, lesson: Lesson, folder: Path, port: int) -> None:

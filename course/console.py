@@ -36,11 +36,11 @@ def complain(text: str) -> None:
     click.echo(click.style(text, fg="red") if sys.stderr.isatty() else text, err=True)
 
 
-def command(name: str, number: int | None = None) -> str:
+def command(name: str, number: int, port: int | None = None) -> str:
     """Return how to give a command: with make where make was used, else without it."""
     if "MAKELEVEL" in os.environ:
-        return f"make {name}" if number is None else f"make {name}-{number}"
-    return f"python -m course {name}" + ("" if number is None else f" {number}")
+        return f"make {name}-{number}" + (f" PORT={port}" if port else "")
+    return f"python -m course {name} {number}" + (f" --port {port}" if port else "")
 
 
 def title(lesson: Lesson) -> str:

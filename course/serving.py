@@ -21,8 +21,11 @@ DEFAULT_PORT = 5000
 Say = Callable[[str], None]
 
 
-def needs_free(port: int) -> None:
-    """Raise `CourseError` where this program cannot listen on `port`."""
+def needs_free(port: int, elsewhere: str) -> None:
+    """Raise `CourseError` where this program cannot listen on `port`.
+
+    `elsewhere` is the command that would serve on another port.
+    """
     try:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,10 +36,8 @@ def needs_free(port: int) -> None:
         raise CourseError(f"Port {port} is not for you to use. Take one above 1023.") from None
     except OSError:
         pass
-    raise CourseError(
-        f"Port {port} is in use (on a Mac, 5000 is often AirPlay's). "
-        f"Stop what uses it, or take another: PORT={port + 1}"
-    )
+    airplay = " (by AirPlay Receiver, unless you turned it off)" if sys.platform == "darwin" else ""
+    raise CourseError(f"Port {port} is in use{airplay}. Stop what uses it, or: {elsewhere}")
 
 
 def listens(port: int) -> bool:

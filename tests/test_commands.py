@@ -157,7 +157,7 @@ def test_port_in_use(home: Path) -> None:
         port = other.getsockname()[1]
         text = run(home, "lesson", "1", "--port", str(port), code=2)
     assert text.startswith(f"Port {port} is in use")
-    assert f"PORT={port + 1}" in text
+    assert f"or: python -m course lesson 1 --port {port + 1}" in text
     assert not (home / "work").exists()
 
 
