@@ -53,8 +53,6 @@ class Site:
         self._hung = hung  # ways that did not start in time once: they are not waited for again
         self._program: Program | None = None
         self._http: httpx.Client | None = None
-        self._cookies = httpx.Cookies()
-        self._options: dict[str, Any] = {}
         self.facts: dict[str, Any] = {}
         """What the app says of itself: `rules`, its URL map, and `blueprints`, name to prefix."""
 
@@ -69,18 +67,18 @@ class Site:
         return self.request("POST", path, **options)
 
     def request(self, method: str, path: str, **options: Any) -> Page:
-        """Send a request and return the answer. Cookies are kept, redirects are not followed.
+        """Send a request and return the answer. Redirects are not followed.
 
         Redirects that only spell the path otherwise (308) are followed, as every browser does.
 
         Raises `TimedOut`, `Crashed` or `ImportFailed` where no answer comes.
         """
         if self._program is None:
-            self.start(**self._options)
+            self.start()
         did = f"{method} {path}"
         response = self._send(did, method, path, options)
         if response.status_code in (307, 308):
-            response = self._send(did, method, response.headers["Location"], options)
+            response = self._send(did, method, response.headers.get("Location", path), options)
         return Page(did, response, self.trace)
 
     def start(self, env: dict[str, str] | None = None, mount: str = "", broken: str = "") -> None:
@@ -89,7 +87,6 @@ class Site:
         `mount` is the path below which the whole app is served, and `broken` the path of the view.
         """
         self.stop()
-        self._options = {"env": env, "mount": mount, "broken": broken}
         for way in self._ways:
             if (did := f"python {shlex.join(way)}") in self._hung:
                 raise self._hung[did]
@@ -106,21 +103,15 @@ class Site:
                     transport=transport,
                     base_url="http://localhost",
                     timeout=REQUEST_SECONDS,
-                    cookies=self._cookies,
                 )
                 return
             finished = program.wait()
             if way == self._ways[-1] or finished.code != 0:  # not just not written yet
                 raise self._no_start(way, finished)
 
-    def restart(self) -> None:
-        """Stop the app and start it again, as it was started."""
-        self.start(**self._options)
-
     def stop(self) -> None:
         """Stop the app, if it runs."""
         if self._http:
-            self._cookies = self._http.cookies
             self._http.close()
             self._http = None
         if self._program:
@@ -131,7 +122,7 @@ class Site:
     def slow_post(self, path: str, body: bytes) -> Iterator[_SlowPost]:
         """Begin a POST whose body is sent only when `finish` of what is yielded is called."""
         if self._program is None:
-            self.start(**self._options)
+            self.start()
         assert self._program
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(REQUEST_SECONDS)

@@ -95,6 +95,12 @@ def texts(snapshot: Snapshot) -> dict[str, str]:
     return {path: data.decode("utf-8") for path, data in snapshot.files.items()}
 
 
+def test_legacy_is_one_text_in_lessons_1_to_3(course: Course) -> None:
+    texts = {take(lesson.solution).text("legacy.py") for lesson in course.lessons[1:4]}
+    assert len(texts) == 1
+    assert None not in texts
+
+
 @each(LESSONS)
 def test_each_task_has_its_todo_its_hints_its_checks(lesson: Lesson) -> None:
     ids = [task.id for task in lesson.tasks]
