@@ -69,13 +69,14 @@ def test_find_limit(site: Site) -> None:
     """--limit N prints N lines at most, and N is a number."""
     for flag in ("--limit", "-n"):
         site.manage("find", "l", flag, "1").exits(0).prints_lines(1)
+        site.manage("find", "l", "--open", flag, "1").exits(0).prints("Learn Flask")
     site.manage("find", "l", "--limit", "many").exits(2)
     site.manage("find").exits(2)
 
 
 def test_request(site: Site) -> None:
     """A request goes through the app without a server."""
-    site.manage("request", "/hello/Ann").exits(0).prints("200 OK").prints("Ann")
+    site.manage("request", "/hello/Ann").exits(0).prints("200 OK").prints("Ann").omits("b'")
 
 
 def test_request_fails(site: Site) -> None:

@@ -25,10 +25,13 @@ REQUEST_SECONDS = 3.0
 class Page:
     """The answer to a request."""
 
-    def __init__(self, did: str, response: httpx.Response, trace: Callable[[], Trace]) -> None:
+    def __init__(
+        self, did: str, path: str, response: httpx.Response, trace: Callable[[], Trace]
+    ) -> None:
         self._trace = trace
         self.did = did
-        self.path = did.partition(" ")[2].rstrip("/")
+        self._url = httpx.URL("http://localhost").join(path)
+        self.path = self._url.path.rstrip("/")
         self.status = response.status_code
         self.headers = response.headers
         self.body = response.content.decode("utf-8", "replace")
@@ -95,10 +98,10 @@ class Page:
         return match
 
     def link(self, text: str) -> str:
-        """Return where the link with this text leads; expect that there is one."""
+        """Return the path to which the link with this text leads; expect that there is one."""
         for a in self.html.find_all("a"):
             if a.get_text().strip() == text and a.get("href"):
-                return str(a["href"])
+                return self._url.join(str(a["href"])).path
         raise self._failed(f"a link with the text {text!r}", self._read())
 
     def links(self) -> list[str]:
@@ -170,7 +173,8 @@ class Command:
         return self
 
     def _said(self) -> str:
-        return _short(self.out.strip()) or last_line(self._finished)
+        first, _, more = self.out.strip().partition("\n")
+        return (_short(first) + (" …" if more else "")) or last_line(self._finished)
 
 
 class Server:
@@ -210,6 +214,8 @@ class Server:
         while not condition():
             if self._program.ended() or time.monotonic() > deadline:
                 finished = self._program.kill()
+                if "in use" in finished.err:  # which port that is, is nobody's business here
+                    raise CheckFailed(self._did, expected, "a server on another port")
                 trace = read_trace(finished.err, self._folder)
                 kind = ImportFailed if trace.while_importing else CheckFailed
                 raise kind(self._did, expected, trace.error or last_line(finished), str(trace))

@@ -36,6 +36,14 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A mistake that is known by what the program says of it."""
+
+    says: str
+    mend: str
+
+
+@dataclass(frozen=True)
 class Lesson:
     """One numbered lesson, and where its parts stand below `root`."""
 
@@ -90,6 +98,7 @@ class Course:
 
     root: Path
     lessons: tuple[Lesson, ...]
+    mistakes: tuple[Mistake, ...] = ()
 
     def lesson(self, number: int) -> Lesson:
         """Return lesson `number`; raise `CourseError` where there is none."""
@@ -123,15 +132,20 @@ class Course:
 def load(root: Path = ROOT) -> Course:
     """Read `root`/lessons/course.toml.
 
-    Raises `CourseError` where the file is missing or is not TOML.
+    Raises `CourseError` where the file is missing, is not TOML, or lacks what a lesson needs.
     """
     path = root / "lessons" / "course.toml"
     try:
         data = tomllib.loads(path.read_text("utf-8"))
+        lessons = tuple(_lesson(root, entry) for entry in data["lesson"])
+        mistakes = tuple(Mistake(**entry) for entry in data.get("mistake", ()))
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} cannot be read: {error}") from error
-    lessons = (_lesson(root, entry) for entry in data["lesson"])
-    return Course(root, tuple(sorted(lessons, key=lambda lesson: lesson.number)))
+    except (KeyError, TypeError) as error:
+        raise CourseError(
+            f"{path} lacks something, or has it in the wrong place: {error}"
+        ) from error
+    return Course(root, tuple(sorted(lessons, key=lambda lesson: lesson.number)), mistakes)
 
 
 def _lesson(root: Path, entry: dict) -> Lesson:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from course import markers
-from course.catalog import Course, Lesson, Task
+from course.catalog import Course, Lesson, Mistake, Task
 from course.errors import CourseError
 from course.processes import ForkServer, ForkServers, scratch_folder
 from course.site import Site
@@ -56,11 +56,11 @@ class Checker:
         of = earlier or lesson
         copy, starter = take(folder), take(of.starter)
         results = self.results(lesson, copy, of.checks, self.expected(lesson, of))
-        return tuple(
-            _verdict(task, [(c, results[c]) for c in task.checks if c in results], starter, copy)
-            for task in of.tasks
-            if not results.keys().isdisjoint(task.checks)
+        found = (
+            (task, [(c, results[c]) for c in task.checks if c in results]) for task in of.tasks
         )
+        mistakes = self.course.mistakes
+        return tuple(_verdict(task, own, starter, copy, mistakes) for task, own in found if own)
 
     def expected(self, lesson: Lesson, of: Lesson) -> frozenset[str]:
         """Return the checks of the lesson `of` that a copy of `lesson` is to pass."""
@@ -193,22 +193,31 @@ def _fork(work: Callable[[T], R], given: T) -> Callable[[], R]:
 
 
 def _verdict(
-    task: Task, results: list[tuple[str, Result]], starter: Snapshot, copy: Snapshot
+    task: Task,
+    results: list[tuple[str, Result]],
+    starter: Snapshot,
+    copy: Snapshot,
+    mistakes: tuple[Mistake, ...],
 ) -> Verdict:
     seconds = sum(result.seconds for _, result in results)
     for check, result in results:
         if result.state != PASSED:
-            untouched = result.state == FAILED and _untouched(task, starter, copy)
+            untouched = (result.state, result.trace) == (FAILED, "")
+            untouched = untouched and _untouched(task, starter, copy)
             state = NOT_ATTEMPTED if untouched else result.state
-            return Verdict(task.id, task.title, state, _message(task, check, result), seconds)
+            message = _message(task, check, result, mistakes)
+            return Verdict(task.id, task.title, state, message, seconds)
     return Verdict(task.id, task.title, PASSED, "", seconds)
 
 
-def _message(task: Task, check: str, result: Result) -> str:
+def _message(task: Task, check: str, result: Result, mistakes: tuple[Mistake, ...]) -> str:
     """Return what was done, expected and seen, and what comes next."""
-    if result.state != FAILED:
+    advice = [each.mend for each in mistakes if each.says in f"{result.said}\n{result.trace}"]
+    if advice:
+        following = advice[0]
+    elif result.state != FAILED:
         following = f"Mend that, then make check-{task.lesson}."
-    elif result.trace:  # it says more than any question
+    elif ", line " in result.trace:  # it says more than any question
         following = f"Hint: make hint-{task.lesson}"
     else:
         following = f"{task.checks[check]} Hint: make hint-{task.lesson}"

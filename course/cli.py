@@ -19,7 +19,7 @@ from course.console import command, say
 from course.errors import CourseError
 from course.processes import ForkServers, scratch_folder
 from course.progress import Progress
-from course.verdicts import PASSED, Verdict
+from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 
 
 class Commands(click.Group):
@@ -162,6 +162,9 @@ def _write_json(file: Path, lesson: Lesson, found: Sequence[Verdict]) -> None:
 
 def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
     first = next((verdict for verdict in found if verdict.state != PASSED), None)
+    if first and first.state not in (FAILED, NOT_ATTEMPTED):
+        say(f"Next: mend that, then {command('check', lesson.number)}.")
+        return
     if first:
         task = next(task for task in lesson.tasks if task.id == first.id)
         say(f"Next: {task.id}. Read {lesson.anchor(task)}, or {command('hint', lesson.number)}.")
@@ -186,6 +189,10 @@ def hint(number: int) -> None:
     task = progress.next_task(lesson)
     if task is None:
         say(f"Every task of lesson {number} passes. There is nothing left to hint at.")
+        return
+    verdict = next(verdict for verdict in found if verdict.id == task.id)
+    if verdict.state not in (FAILED, NOT_ATTEMPTED):
+        say(f"Before any hint: {verdict.message}")
         return
     shown = progress.next_hint(task)
     say(f"{task.id} {task.title}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,9 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
 def message(verdict: Verdict) -> None:
     """Print what a verdict says, wrapped to the terminal, with the student's frames below."""
     said, _, trace = verdict.message.partition("\n")
-    say(click.wrap_text(said, _width(), initial_indent="      ", subsequent_indent="      "))
+    said = re.sub(r"make (\w+-\d)", "make\u00a0\\1", said)  # a command stays on one line
+    text = click.wrap_text(said, _width(), initial_indent="      ", subsequent_indent="      ")
+    say(text.replace("\u00a0", " "))
     for line in trace.splitlines():
         say(click.style(f"      {line}", fg="yellow"))
 

@@ -54,15 +54,27 @@ def without(text: str) -> str:
 def untouched(starter: str, yours: str, task: str) -> bool:
     """Tell whether every place that `starter` marks for `task` stands in `yours` as it was.
 
-    A place reaches from its TODO comment to the next one, or to the end of the file.
+    A place reaches from its TODO comment to the next one, or to the end of the file. What was
+    written below the comment counts, and blank lines do not.
     """
     lines = starter.splitlines()
     found = blocks(starter)
     ends = [start for _, start, _ in found[1:]] + [len(lines)]
-    places = [
-        "\n".join(lines[start:end]).rstrip()
+    return all(
+        _stands(_filled(lines[start:end]), _filled(yours.splitlines()))
         for (id_, start, _), end in zip(found, ends, strict=True)
         if id_ == task
-    ]
-    same = "\n".join(yours.splitlines())
-    return all(place in same for place in places)
+    )
+
+
+def _filled(lines: list[str]) -> list[str]:
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def _stands(place: list[str], lines: list[str]) -> bool:
+    """Tell whether `place` is in `lines`, with another TODO comment or nothing behind it."""
+    for start in range(len(lines) - len(place) + 1):
+        end = start + len(place)
+        if lines[start:end] == place and (end == len(lines) or _FIRST.match(lines[end])):
+            return True
+    return False

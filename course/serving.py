@@ -55,7 +55,8 @@ def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> 
     """
     while True:
         code = _serve_once(course, lesson, folder, port, say)
-        say(f"The app has stopped (exit code {code}). It starts again when you save a file.")
+        how = "without an error, and without serving" if code == 0 else f"with exit code {code}"
+        say(f"The app has ended {how}. It starts again when you save a file.")
         saved = _saved(folder)
         while _saved(folder) == saved:
             time.sleep(0.2)

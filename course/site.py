@@ -75,11 +75,13 @@ class Site:
         """
         if self._program is None:
             self.start()
-        did = f"{method} {path}"
+        sent = (f"{name}={_short(value)}" for name, value in options.get("data", {}).items())
+        did = " with ".join(filter(None, [f"{method} {path}", ", ".join(sent)]))
         response = self._send(did, method, path, options)
         if response.status_code in (307, 308):
-            response = self._send(did, method, response.headers.get("Location", path), options)
-        return Page(did, response, self.trace)
+            path = response.headers.get("Location", path)
+            response = self._send(did, method, path, options)
+        return Page(did, path, response, self.trace)
 
     def start(self, env: dict[str, str] | None = None, mount: str = "", broken: str = "") -> None:
         """Start the app anew: with more in its environment, below a path, with a view that fails.
@@ -159,9 +161,17 @@ class Site:
     # How things end
 
     def trace(self) -> Trace:
-        """Return the last error that the running app has written."""
-        err = self._program.output()[1] if self._program else ""
-        return read_trace(err, self.folder)
+        """Return the last error that the running app has written.
+
+        The server writes it when the answer is under way already, so it is waited for a little.
+        """
+        deadline = time.monotonic() + 0.3
+        while True:
+            err = self._program.output()[1] if self._program else ""
+            trace = read_trace(err, self.folder)
+            if trace.error or time.monotonic() > deadline:
+                return trace
+            time.sleep(0.005)
 
     def _send(self, did: str, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         assert self._http
@@ -233,7 +243,8 @@ class Site:
 
 class _SlowPost:
     def __init__(self, site: Site, connection: socket.socket, path: str, body: bytes) -> None:
-        self._site, self._connection, self._body, self._did = site, connection, body, f"POST {path}"
+        self._site, self._connection, self._body = site, connection, body
+        self._path, self._did = path, f"POST {path}"
         self._connection.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -250,7 +261,11 @@ class _SlowPost:
         except (OSError, HTTPException):
             raise self._site._too_slow(self._did, "an answer", REQUEST_SECONDS) from None
         response = httpx.Response(answer.status, headers=answer.getheaders(), content=body)
-        return Page(self._did, response, self._site.trace)
+        return Page(self._did, self._path, response, self._site.trace)
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= 40 else f"{value[:20]}… ({len(value)} characters)")
 
 
 def free_port() -> int:

@@ -74,11 +74,17 @@ class Trace:
 
     frames: tuple[Frame, ...]
     error: str
+    own: bool = True
+    """Whether the last frame of all was the student's."""
 
     @property
     def while_importing(self) -> bool:
-        """Whether the code was still being loaded: no function of the student's was running."""
-        return bool(self.error) and all(frame.function == "<module>" for frame in self.frames)
+        """Whether the code was still being loaded: no function was running, save what imports."""
+        loading = self.own or self.error.startswith(
+            ("ImportError", "ModuleNotFound", "SyntaxError")
+        )
+        in_module = all(frame.function == "<module>" for frame in self.frames)
+        return bool(self.error) and loading and in_module
 
     def __str__(self) -> str:
         lines = [f"  {frame}" for frame in self.frames[-3:]]
@@ -105,7 +111,9 @@ def read_trace(text: str, folder: Path) -> Trace:
             return Trace(tuple(reversed(frames)), "")
     tracebacks = [section for section in sections if section not in dumps]
     section = tracebacks[-1] if tracebacks else text.splitlines()
-    return Trace(tuple(_frames(section, folder)), _error(section, folder))
+    frames = _frames(section, folder)
+    last = [line for line in section if _FRAME.match(line)][-1:]
+    return Trace(tuple(frames), _error(section, folder), own=bool(_frames(last, folder)))
 
 
 def _sections(text: str) -> list[list[str]]:
@@ -151,5 +159,5 @@ def _error(lines: list[str], folder: Path) -> str:
         if (match := _ERROR.match(line)) and match["name"].endswith(
             ("Error", "Exception", "Exit", "Interrupt", "Found", "Warning")
         ):
-            return line[:300].replace(f"{folder}{os.sep}", "")
+            return re.sub(r" at 0x[0-9a-f]+", "", line[:300].replace(f"{folder}{os.sep}", ""))
     return ""

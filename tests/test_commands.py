@@ -272,6 +272,16 @@ def test_hints_come_one_by_one(begun: Path) -> None:
     assert "Every task of lesson 1 passes." in run(begun, "hint", "1")
 
 
+def test_no_hint_for_a_task_that_cannot_be_checked(begun: Path) -> None:
+    app = begun / "work" / "00_request" / "app.py"
+    app.write_text(app.read_text() + "def (\n")
+    text = run(begun, "check", "0", code=1)
+    assert text.endswith("Next: mend that, then python -m course check 0.\n")
+    text = run(begun, "hint", "0")
+    assert "SyntaxError" in text
+    assert load().lesson(0).tasks[0].hints[0] not in text
+
+
 def test_progress(begun: Path) -> None:
     finish(begun, 0)
     rows = run(begun, "progress").splitlines()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from course import markers
-from course.catalog import Course, Ended, Lesson, load
+from course.catalog import Course, Ended, Lesson, Mistake, load
 from course.checker import Checker
 from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED
@@ -151,6 +151,40 @@ def test_a_broken_solution_fails_the_check(
     result = checker.results(lesson, Snapshot(files), lesson.checks, frozenset({check}))[check]
     assert result.state == broken.get("state", FAILED), result.said
     assert broken["says"] in result.said
+
+
+MISTAKES = {
+    "No module named 'flask._compat'": (1, "test_help", "manage.py", "import legacy", "import re"),
+    "'NoneType' object is not callable": (0, "test_list", "app.py", "    return response\n", ""),
+    "did not return a valid response": (
+        0, "test_list", "app.py", "return todo_list(q", "todo_list(q",
+    ),
+    "Could not build url for endpoint": (
+        2, "test_change", "App/views/todos.py", "todos.index", "index",
+    ),
+    "got an unexpected keyword argument": (
+        1, "test_find", "manage.py", "def find(text, only_open", "def find(text, open_only",
+    ),
+    "TemplateNotFound": (2, "test_change", "App/views/todos.py", '"todos.html"', '"Todos.html"'),
+    "is already registered": (2, "test_change", "App/views/main.py", '"main"', '"todos"'),
+    "GET /todos: expected status 200 OK, got status 400 Bad Request": (
+        0, "test_search", "app.py", '.args.get("q", "")', '.args["q"]',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", load().mistakes, ids=lambda mistake: mistake.says)
+def test_a_known_mistake_is_told_how_to_mend(
+    mistake: Mistake, course: Course, checker: Checker, tmp_path: Path
+) -> None:
+    number, check, file, old, new = MISTAKES[mistake.says]
+    lesson = course.lesson(number)
+    copy = take(lesson.solution)
+    text = copy.text(file) or ""
+    assert old in text
+    Snapshot(copy.files | {file: text.replace(old, new).encode()}).write(tmp_path)
+    task = next(task.id for task in lesson.tasks if check in task.checks)
+    assert mistake.mend in failing(checker, lesson, tmp_path, lesson)[task]
 
 
 @each(LESSONS)

@@ -9,7 +9,7 @@
 
 
 # TODO 1.3: Add a command: find TEXT prints the id and title of each todo that contains TEXT, a
-#   line each. --open (-o) leaves out what is done; --limit (-n) says how many at most, else 10.
+#   line each. --open (-o) leaves out what is done; --limit (-n) says how many at most.
 
 
 # TODO 1.4: Add a command: request PATH sends a GET (or what --method, -X, says) through the app
