@@ -11,36 +11,33 @@ from course.site import Site
 
 PROBE = """
 import App
-print("App has create_app:", hasattr(App, "create_app"))
 if not hasattr(App, "create_app"):
-    raise SystemExit(1)
+    raise SystemExit("App/__init__.py has no create_app")
 first, second = App.create_app(), App.create_app({"SITE_NAME": "Given"})
+if first is None:
+    raise SystemExit("create_app() returned None: is there a return?")
 print("two apps" if first is not second else "one app")
-print("site", first.config["SITE_NAME"], "/", second.config["SITE_NAME"])
-print("limit", first.config["MAX_CONTENT_LENGTH"])
+print("site", first.config.get("SITE_NAME"), "/", second.config.get("SITE_NAME"))
+print("limit", first.config.get("MAX_CONTENT_LENGTH"))
 """
 
 
 def test_factory(site: Site) -> None:
     """create_app() makes a new app each time, with the settings of the environment."""
-    (site.folder / "_probe.py").write_text(PROBE, "utf-8")
-    command = site.run("_probe.py", env={"SITE_NAME": "From outside"})
-    command.prints("App has create_app: True").exits(0)
+    command = site.probe("create_app()", PROBE, env={"SITE_NAME": "From outside"}).exits(0)
     command.prints("two apps").prints("site From outside / Given").prints("limit 65536")
 
 
 def test_manage_uses_the_factory(site: Site) -> None:
     """manage.py runs the app that create_app() makes."""
-    (site.folder / "_probe.py").write_text(
-        "import manage\nprint('made by', manage.manager.app.import_name)\n", "utf-8"
-    )
-    site.run("_probe.py").exits(0).prints("made by App")
+    code = "import manage\nprint('made by', manage.manager.app.import_name)\n"
+    site.probe("The manager in manage.py", code).exits(0).prints("made by App")
 
 
 def test_todos_blueprint(site: Site) -> None:
     """What begins with /todos belongs to one blueprint, which has the prefix."""
     site.start()
-    owner = blueprint_of(site, "/todos/?")
+    owner = blueprint_of(site, "/todos", "/todos/?")
     expect(
         site.facts["blueprints"].get(owner) == "/todos",
         "The URL map",
@@ -60,7 +57,9 @@ def test_todos_blueprint(site: Site) -> None:
 def test_main_blueprint(site: Site) -> None:
     """The other pages belong to another blueprint."""
     site.start()
-    home, hello, todos = (blueprint_of(site, rule) for rule in ("/", r"/hello/<.+>", "/todos/?"))
+    home = blueprint_of(site, "/", "/")
+    hello = blueprint_of(site, "/hello/<name>", r"/hello/<.+>")
+    todos = blueprint_of(site, "/todos", "/todos/?")
     for path, owner in (("/", home), ("/hello/<name>", hello)):
         expect(
             owner not in ("", todos),
@@ -197,10 +196,13 @@ def blueprint(rule: dict) -> str:
     return rule["endpoint"].rpartition(".")[0]
 
 
-def blueprint_of(site: Site, pattern: str) -> str:
-    """Return the name of the blueprint that has a rule; raise where there is no such rule."""
+def blueprint_of(site: Site, path: str, pattern: str) -> str:
+    """Return the name of the blueprint that has the rule for `path`; raise where there is none.
+
+    `pattern` matches the rule in every way that a student may write it.
+    """
     found = rules(site, pattern)
-    expect(bool(found), "The URL map", f"a rule {pattern}", "none")
+    expect(bool(found), "The URL map", f"a rule {path}", "none")
     return blueprint(found[0])
 
 

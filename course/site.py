@@ -23,7 +23,15 @@ from course.answers import (
     last_line,
 )
 from course.processes import START_SECONDS, Finished, ForkServer, Job, Program
-from course.verdicts import CheckFailed, Crashed, ImportFailed, TimedOut, Trace, read_trace
+from course.verdicts import (
+    PROBE,
+    CheckFailed,
+    Crashed,
+    ImportFailed,
+    TimedOut,
+    Trace,
+    read_trace,
+)
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes that an answer may have."""
@@ -139,6 +147,12 @@ class Site:
         self._needs(did, argv[0])
         job = self._job(list(argv), env=env or {}, stdin=stdin)
         return Command(did, self._forks.start(job, self._scratch).wait(), self.folder)
+
+    def probe(self, did: str, code: str, env: dict[str, str] | None = None) -> Command:
+        """Run code of the check's own beside the lesson's. `did` says in words what it looks at."""
+        (self.folder / PROBE).write_text(code, "utf-8")
+        command = self._forks.start(self._job([PROBE], env=env or {}), self._scratch)
+        return Command(did, command.wait(), self.folder)
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
         """Run `python manage.py` with these arguments, to its end."""

@@ -14,6 +14,9 @@ IMPORT_ERROR = "import error"
 CRASHED = "crashed"
 TIMED_OUT = "timed out"
 
+PROBE = "_course_probe.py"
+"""The file in a copy that holds a check's own code: its frames are not the student's."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -145,7 +148,7 @@ def _inside(file: str, folder: Path) -> str:
         inside = (folder / file).resolve().relative_to(folder.resolve()).as_posix()
     except (ValueError, OSError):
         return ""
-    return inside if (folder / inside).is_file() else ""
+    return inside if inside != PROBE and (folder / inside).is_file() else ""
 
 
 def _line(path: Path, number: int) -> str:
