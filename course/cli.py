@@ -171,6 +171,8 @@ def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
         return
     say(f"{lesson.taught}")
     say(f"{command('diff', lesson.number)} shows yours beside the solution.")
+    if lesson.number > course.lessons[0].number:
+        say("Do the earlier lessons' tasks still pass in it? `check` without a number tells.")
     following = [each for each in course.lessons if each.number > lesson.number]
     if following:
         say(f"But: {following[0].pain} Go on with {command('lesson', following[0].number)}.")

@@ -54,10 +54,12 @@ def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> 
     in `folder` is saved.
     """
     while True:
+        saved = _saved(folder)
         code = _serve_once(course, lesson, folder, port, say)
+        if _saved(folder) != saved:  # since it was started, so it may be mended already
+            continue
         how = "without an error, and without serving" if code == 0 else f"with exit code {code}"
         say(f"The app has ended {how}. It starts again when you save a file.")
-        saved = _saved(folder)
         while _saved(folder) == saved:
             time.sleep(0.2)
 
