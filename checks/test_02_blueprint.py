@@ -73,8 +73,10 @@ def test_main_blueprint(site: Site) -> None:
 
 
 def test_one_base(site: Site) -> None:
-    """A line that is added to the base template shows on every page."""
+    """A line that is added to the base template shows on every page, without a restart."""
     base = base_template(site.folder)
+    for path in pages(site):
+        site.get(path).has_status(200)
     text = base.read_text("utf-8")
     base.write_text(text.replace("</body>", "<p>On every page</p></body>"), "utf-8")
     for path in pages(site):
@@ -91,6 +93,7 @@ def test_links(site: Site) -> None:
             expect(link.startswith("/below/"), page.did, "links that begin with /below", link)
         for tag in page.html.select("a[href], link[href]"):
             site.get(str(tag["href"])).has_status(200)
+    site.post("/below/todos", data={"title": "Look below"}).redirects_to("/below/todos")
 
 
 def test_site_name(site: Site) -> None:
@@ -111,8 +114,7 @@ def test_error_pages(site: Site) -> None:
         ("DELETE", "/", 405),
     ):
         page = site.request(method, path).has_status(status)
-        missing = links - set(navigation(page))
-        expect(not missing, page.did, "the navigation of the other pages", f"no link to {missing}")
+        has_navigation(page, links)
     site.request("DELETE", "/").has_header("Allow", ".*GET.*", "the methods that are allowed")
 
 
@@ -121,8 +123,7 @@ def test_server_error(site: Site) -> None:
     site.start(broken="/broken")
     links = set(navigation(site.get("/").has_status(200)))
     page = site.get("/broken").has_status(500).hides("RuntimeError").hides("Traceback")
-    missing = links - set(navigation(page))
-    expect(not missing, page.did, "the navigation of the other pages", f"no link to {missing}")
+    has_navigation(page, links)
 
 
 def test_too_large(site: Site) -> None:
@@ -212,6 +213,12 @@ def blueprint_of(site: Site, path: str, pattern: str) -> str:
 def navigation(page: Page) -> list[str]:
     """Return where the links in the page's <nav> lead."""
     return [str(a.get("href")) for a in page.html.select("nav a")]
+
+
+def has_navigation(page: Page, links: set[str]) -> None:
+    """Expect the links that the navigation of the other pages has."""
+    missing = " and ".join(sorted(links - set(navigation(page))))
+    expect(not missing, page.did, "the navigation of the other pages", f"no link to {missing}")
 
 
 def pages(site: Site) -> tuple[str, ...]:

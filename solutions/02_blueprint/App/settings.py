@@ -6,3 +6,4 @@ HOST = "127.0.0.1"
 PORT = int(os.environ.get("PORT", "5000"))
 SITE_NAME = os.environ.get("SITE_NAME", "Todo list")
 MAX_CONTENT_LENGTH = 64 * 1024
+TEMPLATES_AUTO_RELOAD = True
