@@ -58,6 +58,8 @@ def test_search_form(site: Site) -> None:
         form.get("method"),
     )
     page.lacks("x-q", "element made by the query")
+    page = site.get("/todos?q=x autofocus").has_status(200)
+    page.lacks("input[name=q][autofocus]", "attribute made by the query (is it in quotes?)")
 
 
 def test_add(site: Site) -> None:

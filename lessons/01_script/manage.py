@@ -1,6 +1,6 @@
 """The project's command line: python manage.py COMMAND."""
 
-# TODO 1.1: Make a Manager for the app, and let it run when this file is started.
+# TODO 1.1: Make a Manager for the app, and let it run, at the end of this file, when it is started.
 #   Import legacy before flask_script: it makes flask_script work on today's Flask.
 
 
