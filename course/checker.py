@@ -6,6 +6,7 @@ import os
 import pickle
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from course.errors import CourseError
 from course.processes import ForkServer, ForkServers, scratch_folder
 from course.site import Site
 from course.snapshot import Snapshot, take
-from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
+from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SHARES = _CORES + 1  # a check waits for its processes about half of the time
+
+BROKEN = "broken"
+"""The state of a check that failed by itself, which is nobody's verdict."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,10 +78,16 @@ class Checker:
         """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`."""
         forks = self.servers.get(self.course.imports(lesson))
         hidden = copy.modules() & (forks.imported() | sys.stdlib_module_names)
-        plugin = _Plugin(forks, copy, hidden, self._ways(lesson), wanted)
-        code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
+        with scratch_folder() as scratch:
+            plugin = _Plugin(forks, copy, hidden, self._ways(lesson), wanted, Path(scratch))
+            code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
         if code == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
             raise KeyboardInterrupt
+        for result in plugin.results.values():
+            if result.state == BROKEN:
+                raise CourseError(
+                    f"A check itself failed, which is a mistake of ours: {result.said}"
+                )
         missing = wanted - plugin.results.keys()
         if missing:
             raise CourseError(f"{path} could not be run: {plugin.trouble or sorted(missing)}")
@@ -99,9 +109,10 @@ class _Plugin:
         hidden: frozenset[str],
         ways: tuple[list[str], ...],
         wanted: frozenset[str],
+        scratch: Path,
     ) -> None:
         self._forks, self._copy, self._hidden = forks, copy, hidden
-        self._ways, self._wanted = ways, wanted
+        self._ways, self._wanted, self._scratch = ways, wanted, scratch
         self._hung: dict[str, TimedOut] = {}
         self.results: dict[str, Result] = {}
         self.trouble = ""
@@ -109,12 +120,11 @@ class _Plugin:
     @pytest.fixture
     def site(self) -> Iterator[Site]:
         """A fresh copy of the lesson."""
-        with scratch_folder() as scratch:
-            folder = Path(scratch, "lesson")
-            self._copy.write(folder)
-            site = Site(self._forks, folder, Path(scratch), self._ways, self._hidden, self._hung)
-            yield site
-            site.stop()
+        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        self._copy.write(scratch / "lesson")
+        site = Site(self._forks, scratch / "lesson", scratch, self._ways, self._hidden, self._hung)
+        yield site
+        site.stop()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what is not a check of this lesson's tasks."""
@@ -155,14 +165,16 @@ class _Plugin:
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt):
             return
-        if isinstance(error, CheckFailed):
+        if isinstance(error, ConnectionRefusedError):
+            said = f"{item.name}: the program has ended what the checks run in."
+            self.results[item.name] = Result(CRASHED, said)
+        elif isinstance(error, CheckFailed):
             hides = "".join(_hides(name) for name in sorted(self._hidden))
             self.results[item.name] = Result(error.state, f"{error}{hides}", error.trace)
         else:
             where = call.excinfo.traceback[-1]
-            self.trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
-            said = f"The check itself failed, which is not your mistake: {self.trouble}."
-            self.results[item.name] = Result(FAILED, said)
+            trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
+            self.results[item.name] = Result(BROKEN, trouble)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what went wrong before any check ran."""

@@ -231,10 +231,12 @@ def step(number: int, stat: bool) -> None:
 @number
 def reset(number: int) -> None:
     """Begin a lesson anew. Your copy is kept beside it."""
-    lesson = load().lesson(number)
+    course = load()
+    lesson = course.lesson(number)
     kept = str(copies.reset(lesson).relative_to(ROOT))
     new = str(lesson.work.relative_to(ROOT))
     say(f"{new} is the starter again. What you had is kept in {kept}.")
+    Progress(course).forget(lesson)
     say("To have it back:")
     new, old = shlex.quote(new), shlex.quote(kept)
     say(f"  mv {new} {new}.new && mv {old} {new}")

@@ -19,8 +19,10 @@ def make(lesson: Lesson) -> bool:
 
     Raises `CourseError` where the folder cannot be written.
     """
-    if lesson.work.exists():
+    if lesson.work.is_dir():
         return False
+    if lesson.work.exists():
+        raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
     with _new(lesson) as new:
         new.rename(lesson.work)
     return True

@@ -13,7 +13,7 @@ from course.errors import CourseError
 from course.snapshot import Snapshot, take
 
 _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
-_FILE = re.compile(r"^(\x1b\[\d*m)*--- yours/(?P<path>[^\x1b\t]*)")
+_FILE = re.compile(r"^(\x1b\[\d*m)*(--- yours|\+\+\+ solution)/(?P<path>[^\x1b\t]*)")
 
 
 def yours(lesson: Lesson, folder: Path, stat: bool = False, colour: bool = False) -> str:
@@ -69,13 +69,16 @@ def _mark(diff: str, copy: Snapshot, starter: Snapshot) -> str:
     """Add to each hunk's head whose lines the copy has there: the starter's, or the student's."""
     lines, path = [], ""
     for line in diff.splitlines():
-        if match := _FILE.match(line):
-            path = match["path"]
+        if line.startswith(("diff --git", "\x1b[1mdiff --git")):
+            path = ""
+        elif match := _FILE.match(line):
+            path = path or match["path"]
         elif match := _HUNK.match(line):
             changed = _changed(starter.files.get(path), copy.files.get(path))
             first = int(match["start"])
             last = first + int(match["length"] or 1)
             mine = any(first <= number < max(last, first + 1) for number in changed)
+            mine = mine or (path in starter.files and path not in copy.files)
             line += "  (changed by you)" if mine else "  (as in the starter)"
         lines.append(line)
     return "\n".join(lines) + ("\n" if lines else "")
@@ -100,8 +103,15 @@ def run_git(*args: str, cwd: Path, allowed: tuple[int, ...] = (0,)) -> str:
 
     Raises `CourseError` where git is not there or its exit code is not `allowed`.
     """
-    env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    command = ["git", "-c", "core.quotepath=off", "-c", "core.autocrlf=false", *args]
+    # Git's own variables name someone's repository, as they do in a hook: it must not be touched.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env |= {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+    }
+    plain = ("core.quotepath=off", "core.autocrlf=false", f"core.attributesFile={os.devnull}")
+    command = ["git", *(word for setting in plain for word in ("-c", setting)), *args]
     try:
         done = subprocess.run(command, cwd=cwd, env=env, capture_output=True)
     except FileNotFoundError:

@@ -158,8 +158,11 @@ def _dump_frames(pid: int, output: dict[int, bytearray]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGUSR1)
     err, seconds = list(output)[1], 1.0
+    deadline = time.monotonic() + seconds  # a job may go on writing for ever
     while select.select([err], [], [], seconds)[0] and _read(err, output[err]):
-        seconds = 0.05  # it may come in pieces
+        seconds = min(0.05, deadline - time.monotonic())  # it may come in pieces
+        if seconds <= 0:
+            break
 
 
 def _adopt_orphans() -> None:

@@ -46,7 +46,8 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     _open_streams()
     _limit(job["seconds"])
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    for name in [name for name in sys.modules if name.partition(".")[0] in job["hidden"]]:
+    not_theirs = {*job["hidden"], "course"}
+    for name in [name for name in sys.modules if name.partition(".")[0] in not_theirs]:
         del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
     code = 1

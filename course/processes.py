@@ -93,6 +93,10 @@ class ForkServer:
             self._imported = frozenset(json.loads(line))
         return self._imported
 
+    def ended(self) -> bool:
+        """Tell whether a job has killed it."""
+        return self._process.poll() is not None
+
     def start(self, job: Job, scratch: Path) -> Program:
         """Start `job`; `scratch` is a folder for what is needed beside its own."""
         if job.hidden and self._imports is not None:
@@ -153,7 +157,7 @@ class ForkServers:
 
     def get(self, imports: tuple[str, ...]) -> ForkServer:
         """Return the server that has these imports. It may still be importing them."""
-        if imports not in self._servers:
+        if imports not in self._servers or self._servers[imports].ended():
             self._servers[imports] = ForkServer(imports)
         return self._servers[imports]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from course.catalog import Course, Lesson, Task
 from course.snapshot import take
-from course.verdicts import PASSED, Verdict
+from course.verdicts import PASSED, STATES, Verdict
 
 
 class Progress:
@@ -22,12 +22,13 @@ class Progress:
     def __init__(self, course: Course) -> None:
         self.course = course
         data = _read(self._path)
-        self._hints = {id_: n for id_, n in _items(data, "hints") if isinstance(n, int)}
+        self._hints = {id_: n for id_, n in _items(data, "hints") if isinstance(n, int) and n > 0}
         self._verdicts = {}
         for folder, entry in _items(data, "verdicts"):
             with contextlib.suppress(TypeError, KeyError):
                 found = tuple(Verdict(**verdict) for verdict in entry["tasks"])
-                self._verdicts[folder] = (str(entry["of"]), found)
+                if all(verdict.state in STATES for verdict in found):
+                    self._verdicts[folder] = (str(entry["of"]), found)
 
     @property
     def _path(self) -> Path:
@@ -49,6 +50,13 @@ class Progress:
         passed = {verdict.id for verdict in found if verdict.state == PASSED}
         return next((task for task in lesson.tasks if task.id not in passed), None)
 
+    def forget(self, lesson: Lesson) -> None:
+        """Forget the verdicts on a copy that was begun anew, and which hints were shown for it."""
+        self._verdicts.pop(lesson.folder, None)
+        for task in lesson.tasks:
+            self._hints.pop(task.id, None)
+        self._save()
+
     def next_hint(self, task: Task) -> int:
         """Return how many hints for `task` to show now: one more than the last time."""
         shown = min(self._hints.get(task.id, 0) + 1, len(task.hints))
@@ -67,15 +75,17 @@ class Progress:
             folder: {"of": of, "tasks": [asdict(verdict) for verdict in found]}
             for folder, (of, found) in self._verdicts.items()
         }
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps({"verdicts": verdicts, "hints": self._hints}, indent=1), "utf-8")
-        os.replace(new, self._path)
+        text = json.dumps({"verdicts": verdicts, "hints": self._hints}, indent=1)
+        new = self._path.with_suffix(f".{os.getpid()}.new")  # another command may be saving too
+        with contextlib.suppress(OSError):  # what cannot be remembered is only asked for again
+            new.write_text(text, "utf-8")
+            os.replace(new, self._path)
 
 
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

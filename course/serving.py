@@ -53,6 +53,7 @@ def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> 
     before is used, and `say` is told so. An app that stops by itself is started again when a file
     in `folder` is saved.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server as well
     while True:
         saved = _saved(folder)
         code = _serve_once(course, lesson, folder, port, say)

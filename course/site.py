@@ -22,7 +22,7 @@ from course.answers import (
     exit_words,
     last_line,
 )
-from course.processes import START_SECONDS, Finished, ForkServer, Job, Program
+from course.processes import SERVE_SECONDS, START_SECONDS, Finished, ForkServer, Job, Program
 from course.verdicts import (
     PROBE,
     CheckFailed,
@@ -102,7 +102,12 @@ class Site:
                 raise self._hung[did]
             self._needs(did, way[0])
             job = self._job(
-                way, env=env or {}, seconds=60, serve=True, mount=mount, broken_route=broken
+                way,
+                env=env or {},
+                seconds=SERVE_SECONDS,
+                serve=True,
+                mount=mount,
+                broken_route=broken,
             )
             program = self._forks.start(job, self._scratch)
             facts = program.wait_until_serving(START_SECONDS)

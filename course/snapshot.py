@@ -79,9 +79,13 @@ def take(folder: Path) -> Snapshot:
     return Snapshot(files)
 
 
+def _refuse(error: OSError) -> None:
+    raise CourseError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
 def _regular_files(folder: Path) -> list[Path]:
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in sorted(folders) if name not in LEFT_OUT]
         for name in sorted(names):
             path = Path(parent, name)

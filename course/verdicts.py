@@ -14,6 +14,8 @@ IMPORT_ERROR = "import error"
 CRASHED = "crashed"
 TIMED_OUT = "timed out"
 
+STATES = (PASSED, FAILED, NOT_ATTEMPTED, IMPORT_ERROR, CRASHED, TIMED_OUT)
+
 PROBE = "_course_probe.py"
 """The file in a copy that holds a check's own code: its frames are not the student's."""
 

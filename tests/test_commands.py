@@ -401,13 +401,27 @@ def test_nobodys_git_configuration_matters(
     )
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", "/bin/false")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "someone's"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert run(begun, "diff", "1") == before
+    assert not (tmp_path / "someone's").exists()
+    assert not (tmp_path / "index").exists()
+
+
+def test_diff_marks_a_file_that_the_student_deleted(begun: Path) -> None:
+    (begun / "work" / "01_script" / "legacy.py").unlink()
+    parts = run(begun, "diff", "1").split("diff --git ")
+    deleted = next(part for part in parts if "+++ solution/legacy.py" in part)
+    assert "(changed by you)" in deleted
 
 
 def test_reset_keeps_the_copy_and_says_how_to_get_it_back(begun: Path) -> None:
     work = begun / "work" / "01_script"
     (work / "mine.txt").write_text("mine")
+    run(begun, "hint", "1")
     text = run(begun, "reset", "1")
+    assert "Hint 1 of 2" in run(begun, "hint", "1").splitlines()[1]
+    assert "Hint 2 of 2" in run(begun, "hint", "1")
     assert same(work, begun / "lessons" / "01_script")
     kept = [path for path in work.parent.iterdir() if path.name.startswith("01_script.")]
     assert len(kept) == 1

@@ -117,6 +117,11 @@ def test_endless_loop_at_import(course: Course, checker: Checker, copy: Path) ->
         ("while True: pass", TIMED_OUT, "GET /todos: expected an answer within 3 seconds"),
         ("import os; os._exit(0)", CRASHED, "the end of the program (exit code 0)"),
         ("import sys; sys.exit()", CRASHED, "a closed connection, as after sys.exit()"),
+        (
+            "while True: __import__('sys').stderr.write('x\\n'); __import__('time').sleep(0.01)",
+            TIMED_OUT,
+            "GET /todos: expected an answer within 3 seconds",
+        ),
         ("while True: print('x' * 10**6)", CRASHED, "more than 1 MiB of printed text"),
         ("return 'x' * 10**7", CRASHED, "an answer of at most 4 MiB"),
         ("return nonsense", FAILED, "NameError: name 'nonsense' is not defined"),
