@@ -77,7 +77,8 @@ def test_one_base(site: Site) -> None:
     base = base_template(site.folder)
     for path in pages(site):
         site.get(path).has_status(200)
-    text = base.read_text("utf-8")
+    expect(base.is_file(), "App/templates", f"the template {base.name} that others extend", "none")
+    text = base.read_text("utf-8", "replace")
     base.write_text(text.replace("</body>", "<p>On every page</p></body>"), "utf-8")
     for path in pages(site):
         site.get(path).has_status(200).shows("On every page")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 
 from course import markers
@@ -165,7 +166,10 @@ class _Plugin:
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt):
             return
-        if isinstance(error, ConnectionRefusedError):
+        if isinstance(error, httpx.InvalidURL):
+            said = f"{item.name}: expected links that are addresses, got one that is none: {error}."
+            self.results[item.name] = Result(FAILED, said)
+        elif isinstance(error, ConnectionRefusedError):
             said = f"{item.name}: the program has ended what the checks run in."
             self.results[item.name] = Result(CRASHED, said)
         elif isinstance(error, CheckFailed):
