@@ -169,7 +169,7 @@ def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
         task = next(task for task in lesson.tasks if task.id == first.id)
         say(f"Next: {task.id}. Read {lesson.anchor(task)}, or {command('hint', lesson.number)}.")
         return
-    say(f"{lesson.taught}")
+    say(lesson.taught)
     say(f"{command('diff', lesson.number)} shows yours beside the solution.")
     if lesson.number > course.lessons[0].number:
         say("Do the earlier lessons' tasks still pass in it? `check` without a number tells.")
