@@ -1,0 +1,8 @@
+"""What the app is about: todos and users, and the sessions that say who is who."""
+
+from App.models.csv_file import read_csv
+from App.models.stored_session import StoredSession
+from App.models.todo import Todo
+from App.models.user import User
+
+__all__ = ["StoredSession", "Todo", "User", "read_csv"]

@@ -1,0 +1,27 @@
+"""Every error that HTTP has a status for: a page of the site, or JSON for programs."""
+
+from flask import json, render_template, request
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException, NotFound
+
+
+def init_app(app):
+    app.register_error_handler(HTTPException, show_error)
+    app.register_error_handler(StaleDataError, show_gone)
+
+
+def show_error(error):
+    response = error.get_response()  # has the error's headers too: a 405 says what is allowed
+    if request.path.startswith("/api/"):
+        response.data = json.dumps(
+            {"message": error.description, "errors": getattr(error, "errors", {})}
+        )
+        response.mimetype = "application/json"
+    else:
+        response.data = render_template("error.html", error=error)
+    return response
+
+
+def show_gone(error):
+    """Someone else has deleted, a moment before, what was to be changed."""
+    return show_error(NotFound())
