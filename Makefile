@@ -49,10 +49,13 @@ progress: ## see which tasks of all lessons are done
 test: ## test the course itself
 	@$(call course,test)
 
+screenshots: ## draw the pictures of the pages, for the docs, where they are old
+	@export SCREENSHOTS=1; $(call course,test tests/test_browser.py -k picture)
+
 bench: ## measure the course itself
 	@$(call course,bench)
 
 # A pattern cannot be .PHONY; this makes one run though a file has its name.
 FORCE:
 
-.PHONY: help check progress test bench FORCE
+.PHONY: help check progress test screenshots bench FORCE

@@ -25,4 +25,4 @@ def medians(runs: int, **things: Callable[[], object]) -> dict[str, float]:
 
 def report(what: str, seconds: float, baseline: float, of: str) -> None:
     """Print a median, and its ratio to a baseline of the same run."""
-    print(f"{what:<44} {seconds:6.3f} s   {seconds / baseline:5.2f} × {of}")
+    print(f"{what:<44} {seconds:9.5f} s   {seconds / baseline:5.2f} × {of}")

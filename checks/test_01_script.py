@@ -61,12 +61,14 @@ def test_find(site: Site) -> None:
 
 def test_find_open(site: Site) -> None:
     """--open leaves out what is done."""
+    examples(site)
     for flag in ("--open", "-o"):
         site.manage("find", "l", flag).exits(0).omits("Buy milk").prints("Learn Flask")
 
 
 def test_find_limit(site: Site) -> None:
     """--limit N prints N lines at most, and N is a number."""
+    examples(site)
     for flag in ("--limit", "-n"):
         site.manage("find", "l", flag, "1").exits(0).prints_lines(1)
         site.manage("find", "l", "--open", flag, "1").exits(0).prints("Learn Flask")

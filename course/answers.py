@@ -5,10 +5,13 @@ The methods that begin with a verb raise `CheckFailed` where it is not so, in wo
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from http.cookies import CookieError, Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +37,8 @@ class Page:
         self.path = self._url.path.rstrip("/")
         self.status = response.status_code
         self.headers = response.headers
+        self.cookies = read_cookies(response.headers.get_list("Set-Cookie"))
+        """The cookies that come with it, by name: `page.cookies["session"]["httponly"]`."""
         self.body = response.content.decode("utf-8", "replace")
         self.html = BeautifulSoup(self.body, "html.parser")
         strings = [
@@ -97,6 +102,14 @@ class Page:
         assert match
         return match
 
+    def json(self) -> Any:
+        """Return what the body says in JSON; expect that it is JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            got = f"{_status(self.status)} and {_short(self.body.strip()) or 'nothing'}"
+            raise self._failed("a JSON body", got) from None
+
     def link(self, text: str) -> str:
         """Return the path to which the link with this text leads; expect that there is one."""
         for a in self.html.find_all("a"):
@@ -155,6 +168,11 @@ class Command:
     def omits(self, text: str) -> Self:
         """Expect `text` nowhere in the output."""
         return self._expect(text not in self.out, f"no {text!r} in the output", self._said())
+
+    def says(self, text: str) -> Self:
+        """Expect `text` somewhere in the output or in what is written of errors."""
+        found = text in self.out or text in self.err
+        return self._expect(found, f"{text!r} in what it writes", self._said())
 
     def prints_line(self, pattern: str, like: str) -> Self:
         """Expect a line that a regular expression matches whole. `like` shows such a line."""
@@ -222,6 +240,24 @@ class Server:
             time.sleep(0.005)
 
 
+def read_cookies(headers: list[str]) -> dict[str, Morsel[str]]:
+    """Return the cookies that headers Set-Cookie set, by name, each with its attributes.
+
+    `SimpleCookie` would read only what it knows every attribute of, and browsers take the rest too.
+    """
+    cookies = {}
+    for header in headers:
+        (name, value), *attributes = (part.partition("=")[::2] for part in header.split(";"))
+        cookie: Morsel[str] = Morsel()
+        with contextlib.suppress(CookieError):  # a name that no cookie can have
+            cookie.set(name.strip(), *SimpleCookie().value_decode(value.strip()))
+            for key, text in attributes:
+                if cookie.isReservedKey(key.strip()):
+                    cookie[key.strip()] = text.strip() or True
+            cookies[cookie.key] = cookie
+    return cookies
+
+
 def expect(so: bool, did: str, expected: str, got: object) -> None:
     """Raise `CheckFailed` where it is not so."""
     if not so:
@@ -253,7 +289,9 @@ def _status(code: int) -> str:
 
 def last_line(finished: Finished) -> str:
     """Return the last line that a program wrote of an error, or else of anything."""
-    lines = (finished.err.strip() or finished.out.strip()).splitlines()
+    said = (finished.err.strip() or finished.out.strip()).splitlines()
+    # SQLAlchemy ends each error with an address.
+    lines = [line for line in said if not line.startswith("(Background on this error at:")]
     return _short(lines[-1]) if lines else "no output"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from course.errors import CourseError
@@ -57,6 +58,8 @@ class Lesson:
     edit: str
     serve: str
     serve_on_port: str | None
+    prepare: str | None
+    """What runs once in a fresh copy; that of the lesson before, where this one names none."""
     imports: tuple[str, ...]
     given: tuple[str, ...]
     ends: tuple[Ended, ...]
@@ -124,6 +127,14 @@ class Course:
         own, *older = reversed(self.up_to(lesson.number)[-2:])
         return (own, *(each for each in older if each.serve != own.serve))
 
+    def ways_to_prepare(self, lesson: Lesson) -> tuple[str, ...]:
+        """Return the commands that may prepare a copy of `lesson`: its own first.
+
+        As with `ways_to_serve`, that of the lesson before is for what is not written yet.
+        """
+        commands = (each.prepare for each in reversed(self.up_to(lesson.number)[-2:]))
+        return tuple(dict.fromkeys(filter(None, commands)))
+
     def ended_by(self, number: int) -> frozenset[str]:
         """Return the checks (`file.py::function`) that no longer hold in lesson `number`."""
         return frozenset(ended.check for lesson in self.up_to(number) for ended in lesson.ends)
@@ -137,7 +148,7 @@ def load(root: Path = ROOT) -> Course:
     path = root / "lessons" / "course.toml"
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-        lessons = tuple(_lesson(root, entry) for entry in data["lesson"])
+        lessons = tuple(_inheriting(_lesson(root, entry) for entry in data["lesson"]))
         mistakes = tuple(Mistake(**entry) for entry in data.get("mistake", ()))
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} cannot be read: {error}") from error
@@ -145,7 +156,15 @@ def load(root: Path = ROOT) -> Course:
         raise CourseError(
             f"{path} lacks something, or has it in the wrong place: {error}"
         ) from error
-    return Course(root, tuple(sorted(lessons, key=lambda lesson: lesson.number)), mistakes)
+    return Course(root, lessons, mistakes)
+
+
+def _inheriting(lessons: Iterable[Lesson]) -> Iterator[Lesson]:
+    """Give the lessons in order, each with the way to prepare that holds for it."""
+    prepare = None
+    for lesson in sorted(lessons, key=lambda lesson: lesson.number):
+        prepare = lesson.prepare or prepare
+        yield replace(lesson, prepare=prepare)
 
 
 def _lesson(root: Path, entry: dict) -> Lesson:
@@ -160,6 +179,7 @@ def _lesson(root: Path, entry: dict) -> Lesson:
         edit=entry["edit"],
         serve=entry["serve"],
         serve_on_port=entry.get("serve_on_port"),
+        prepare=entry.get("prepare"),
         imports=tuple(entry["imports"]),
         given=tuple(entry.get("given", ())),
         ends=tuple(Ended(**ended) for ended in entry.get("ends", ())),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 from course import markers
 from course.catalog import Course, Lesson, Mistake, Task
 from course.errors import CourseError
+from course.preparing import prepare
 from course.processes import ForkServer, ForkServers, scratch_folder
 from course.site import Site
 from course.snapshot import Snapshot, take
@@ -76,11 +76,15 @@ class Checker:
     def results(
         self, lesson: Lesson, copy: Snapshot, path: Path, wanted: frozenset[str]
     ) -> dict[str, Result]:
-        """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`."""
+        """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`.
+
+        What prepares the copy runs once: each check begins with files of its own as that left them.
+        """
         forks = self.servers.get(self.course.imports(lesson))
-        hidden = copy.modules() & (forks.imported() | sys.stdlib_module_names)
+        hidden = forks.hidden_by(copy.modules())
+        ready = prepare(forks, copy, self.course.ways_to_prepare(lesson)).copy
         with scratch_folder() as scratch:
-            plugin = _Plugin(forks, copy, hidden, self._ways(lesson), wanted, Path(scratch))
+            plugin = _Plugin(forks, ready, hidden, self._ways(lesson), wanted, Path(scratch))
             code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
         if code == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
             raise KeyboardInterrupt
@@ -120,7 +124,7 @@ class _Plugin:
 
     @pytest.fixture
     def site(self) -> Iterator[Site]:
-        """A fresh copy of the lesson."""
+        """A fresh copy of the lesson, with all that prepares it."""
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
         self._copy.write(scratch / "lesson")
         site = Site(self._forks, scratch / "lesson", scratch, self._ways, self._hidden, self._hung)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from course.console import command, say
 from course.errors import CourseError
 from course.processes import ForkServers, scratch_folder
 from course.progress import Progress
+from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 
 
@@ -57,7 +59,7 @@ def lesson(number: int, port: int) -> None:
     course = load()
     lesson = course.lesson(number)
     serving.needs_free(port, console.command("lesson", number, port=_another(port)))
-    new = copies.make(lesson)
+    new = copies.make(lesson, partial(_prepared, course, lesson))
     task = Progress(course).next_task(lesson)
     console.welcome(lesson, task, new, f"http://127.0.0.1:{port}")
     _serve(course, lesson, lesson.work, port)
@@ -69,17 +71,17 @@ def lesson(number: int, port: int) -> None:
 def solution(number: int, port: int) -> None:
     """Serve a lesson's solution, and say where it is."""
     from course import serving
-    from course.snapshot import take
 
     course = load()
     lesson = course.lesson(number)
     serving.needs_free(port, console.command("solution", number, port=_another(port)))
     say(f"The solution of lesson {number} is in {lesson.solution.relative_to(ROOT)}.")
     say(f"Yours beside it: {command('diff', number)}")
+    copy = _prepared(course, lesson, take(lesson.solution))
     say(f"A copy of it runs at http://127.0.0.1:{port}  (Ctrl-C stops it)")
     with scratch_folder() as scratch:
         folder = Path(scratch, lesson.folder)
-        take(lesson.solution).write(folder)
+        copy.write(folder)
         _serve(course, lesson, folder, port)
 
 
@@ -233,7 +235,7 @@ def reset(number: int) -> None:
     """Begin a lesson anew. Your copy is kept beside it."""
     course = load()
     lesson = course.lesson(number)
-    kept = str(copies.reset(lesson).relative_to(ROOT))
+    kept = str(copies.reset(lesson, partial(_prepared, course, lesson)).relative_to(ROOT))
     new = str(lesson.work.relative_to(ROOT))
     say(f"{new} is the starter again. What you had is kept in {kept}.")
     Progress(course).forget(lesson)
@@ -289,6 +291,23 @@ def bench() -> None:
         done = subprocess.run([sys.executable, str(script)], cwd=ROOT)
         if done.returncode:
             raise CourseError(f"{script.relative_to(ROOT)} failed.")
+
+
+def _prepared(course: Course, lesson: Lesson, copy: Snapshot) -> Snapshot:
+    """Return a new copy of a lesson with the database that it begins with, and say how it is made.
+
+    Nobody's own environment has a say in that: the database is one in the copy.
+    """
+    ways = course.ways_to_prepare(lesson)
+    if not ways:
+        return copy
+    from course.preparing import prepare
+
+    with ForkServers() as servers:
+        prepared = prepare(servers.get(course.imports(lesson)), copy, ways)
+    if prepared.command:
+        say(f"The database was made with: {prepared.command}")
+    return prepared.copy
 
 
 def _another(port: int) -> int:

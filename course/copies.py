@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from course.catalog import Lesson
 from course.errors import CourseError
-from course.snapshot import take
+from course.snapshot import Snapshot, take
+
+Prepare = Callable[[Snapshot], Snapshot]
+"""Gives a new copy what else it begins with."""
 
 
-def make(lesson: Lesson) -> bool:
+def make(lesson: Lesson, prepare: Prepare) -> bool:
     """Make the student's copy from the starter where there is none; tell whether one was made.
 
     Raises `CourseError` where the folder cannot be written.
@@ -23,20 +26,22 @@ def make(lesson: Lesson) -> bool:
         return False
     if lesson.work.exists():
         raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
-    with _new(lesson) as new:
+    with _new(lesson, prepare) as new:
         new.rename(lesson.work)
     return True
 
 
-def reset(lesson: Lesson) -> Path:
+def reset(lesson: Lesson, prepare: Prepare) -> Path:
     """Put the starter in the place of the student's copy; return where the copy is kept.
+
+    It is kept with all that was made by running it, as its database.
 
     Raises `CourseError` where there is no copy, or the folder cannot be written.
     """
     existing(lesson)
     now = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
     kept = _free(lesson.work.with_name(f"{lesson.folder}.{now}"))
-    with _new(lesson) as new:
+    with _new(lesson, prepare) as new:
         lesson.work.rename(kept)
         new.rename(lesson.work)
     return kept
@@ -52,17 +57,18 @@ def existing(lesson: Lesson) -> Path:
 
 
 @contextmanager
-def _new(lesson: Lesson) -> Iterator[Path]:
-    """Give a whole copy of the starter beside the place where it will stand.
+def _new(lesson: Lesson, prepare: Prepare) -> Iterator[Path]:
+    """Give a whole copy of the starter, prepared, beside the place where it will stand.
 
     It is moved there in one step, so that nobody ever meets half a copy.
     """
     try:
+        starter = prepare(take(lesson.starter))
         lesson.work.parent.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=lesson.work.parent))
         try:
             new = scratch / lesson.folder
-            take(lesson.starter).write(new)
+            starter.write(new)
             yield new
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

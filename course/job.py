@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,7 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     os.dup2(err, 2)
     os.environ.clear()
     os.environ.update(job["env"])
+    time.tzset()  # the process that forked us has read another TZ
     _open_streams()
     _limit(job["seconds"])
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
@@ -125,8 +127,9 @@ def _end(code: int) -> None:
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for the program's threads, as Python does
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            if stream:
+                stream.flush()
     except BaseException:
         code = code or 1
     os._exit(code)  # skips the interpreter's own farewell, which costs more than many a job

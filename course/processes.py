@@ -76,7 +76,11 @@ class ForkServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C at the terminal is for us to handle
-            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "MALLOC_ARENA_MAX": "2",  # else glibc reserves 64 MiB of a job's memory per thread
+            },
         )
         self._imported: frozenset[str] | None = None
 
@@ -92,6 +96,13 @@ class ForkServer:
                 raise CourseError("The process that runs the checks' programs could not start.")
             self._imported = frozenset(json.loads(line))
         return self._imported
+
+    def hidden_by(self, modules: frozenset[str]) -> frozenset[str]:
+        """Return which of a lesson's own `modules` hide one of Python's, or one that jobs import.
+
+        Raises `CourseError` as `imported` does.
+        """
+        return modules & (self.imported() | sys.stdlib_module_names)
 
     def ended(self) -> bool:
         """Tell whether a job has killed it."""
@@ -255,6 +266,7 @@ def environment(scratch: Path) -> dict[str, str]:
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
+        "APP_ENV": "development",  # elsewhere, an app may ask for more before it starts
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

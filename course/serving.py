@@ -15,6 +15,7 @@ from pathlib import Path
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
+from course.snapshot import is_made
 
 DEFAULT_PORT = 5000
 
@@ -120,10 +121,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _saved(folder: Path) -> dict[str, int]:
-    """Return when each file was last written."""
+    """Return when each file was last written, of those that a person writes."""
     times = {}
     for path in folder.rglob("*"):
-        if "__pycache__" not in path.parts:
+        # A database changes with every request, and so does the folder where it has its journal.
+        if path.is_file() and not is_made(path.relative_to(folder)):
             with contextlib.suppress(OSError):
                 times[str(path)] = path.stat().st_mtime_ns
     return times

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import socket
+import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from course.answers import (
     Server,
     died,
     exit_words,
+    expect,
     last_line,
 )
+from course.browser import Browser
 from course.processes import SERVE_SECONDS, START_SECONDS, Finished, ForkServer, Job, Program
 from course.verdicts import (
     PROBE,
@@ -37,8 +41,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 """Bytes that an answer may have."""
 
 
-class Site:
-    """One copy of a lesson. The app starts at the first request.
+class Site(Browser):
+    """One copy of a lesson, and the first browser that asks it. The app starts at its request.
 
     `ways` are the lesson's ways to serve it, the newest first: an older one is used where the
     newer ends without an error before it serves, which is what a starter's does.
@@ -53,7 +57,10 @@ class Site:
         hidden: frozenset[str],
         hung: dict[str, TimedOut],
     ) -> None:
+        super().__init__(self)
         self.folder = folder
+        self.env: dict[str, str] = {}
+        """Variables that everything that is run here has in its environment from now on."""
         self._forks = forks
         self._scratch = scratch
         self._ways = ways
@@ -64,36 +71,19 @@ class Site:
         self.facts: dict[str, Any] = {}
         """What the app says of itself: `rules`, its URL map, and `blueprints`, name to prefix."""
 
-    # The browser
+    # The app
 
-    def get(self, path: str, **options: Any) -> Page:
-        """Send a GET; see `request`."""
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> Page:
-        """Send a POST; see `request`. `data` is what a form sends."""
-        return self.request("POST", path, **options)
-
-    def request(self, method: str, path: str, **options: Any) -> Page:
-        """Send a request and return the answer. Redirects are not followed.
-
-        Redirects that only spell the path otherwise (308) are followed, as every browser does.
-
-        Raises `TimedOut`, `Crashed` or `ImportFailed` where no answer comes.
-        """
-        if self._program is None:
+    def serve(self) -> httpx.Client:
+        """Return a connection to the app, which is started where it does not run."""
+        if self._program is None or self._http is None:
             self.start()
-        sent = (f"{name}={_short(value)}" for name, value in options.get("data", {}).items())
-        did = " with ".join(filter(None, [f"{method} {path}", ", ".join(sent)]))
-        response = self._send(did, method, path, options)
-        if response.status_code in (307, 308):
-            path = response.headers.get("Location", path)
-            response = self._send(did, method, path, options)
-        return Page(did, path, response, self.trace)
+        assert self._http
+        return self._http
 
     def start(self, env: dict[str, str] | None = None, mount: str = "", broken: str = "") -> None:
         """Start the app anew: with more in its environment, below a path, with a view that fails.
 
+        Its folder stays as it is, with the database and all else that it has stored.
         `mount` is the path below which the whole app is served, and `broken` the path of the view.
         """
         self.stop()
@@ -113,16 +103,21 @@ class Site:
             facts = program.wait_until_serving(START_SECONDS)
             if facts is not None:
                 self.facts, self._program = facts, program
-                transport = httpx.HTTPTransport(uds=str(program.address), verify=False)
-                self._http = httpx.Client(
-                    transport=transport,
-                    base_url="http://localhost",
-                    timeout=REQUEST_SECONDS,
-                )
+                self._http = self.connection()
                 return
             finished = program.wait()
             if way == self._ways[-1] or finished.code != 0:  # not just not written yet
                 raise self._no_start(way, finished)
+
+    def connection(self) -> httpx.Client:
+        """Return one more connection to the app that runs. It keeps no cookies: a browser does."""
+        assert self._program
+        return httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self._program.address), verify=False),
+            base_url="http://localhost",
+            timeout=REQUEST_SECONDS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
 
     def stop(self) -> None:
         """Stop the app, if it runs."""
@@ -136,13 +131,49 @@ class Site:
     @contextmanager
     def slow_post(self, path: str, body: bytes) -> Iterator[_SlowPost]:
         """Begin a POST whose body is sent only when `finish` of what is yielded is called."""
-        if self._program is None:
-            self.start()
+        self.serve()
         assert self._program
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(REQUEST_SECONDS)
             connection.connect(str(self._program.address))
             yield _SlowPost(self, connection, path, body)
+
+    def browser(self) -> Browser:
+        """Return another browser, without cookies; `get` and `post` of the site are the first."""
+        return Browser(self)
+
+    # The database
+
+    @contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        """Open the copy's SQLite database. Its rows have names; what is written is kept at the end.
+
+        Raises `CheckFailed` where there is no such file, or several, or SQLite refuses a statement.
+        """
+        did, files = "The database", self._databases()
+        names = ", ".join(path.relative_to(self.folder).as_posix() for path in files)
+        expect(len(files) == 1, did, "one SQLite file in the lesson's folder", names or "none")
+        with closing(sqlite3.connect(files[0], timeout=REQUEST_SECONDS)) as connection:
+            connection.row_factory = sqlite3.Row
+            try:
+                with connection:
+                    yield connection
+            except sqlite3.ProgrammingError:  # the check's own mistake
+                raise
+            except sqlite3.DatabaseError as error:
+                raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
+
+    def new_database(self) -> None:
+        """Stop the app and remove the database, so that a check begins with what is written."""
+        self.stop()
+        for path in self._databases():
+            for end in ("", "-wal", "-shm", "-journal"):
+                path.with_name(path.name + end).unlink(missing_ok=True)
+            with suppress(OSError):  # the folder holds something else
+                path.parent.rmdir()
+
+    def _databases(self) -> list[Path]:
+        return [path for path in sorted(self.folder.rglob("*")) if _is_database(path)]
 
     # The terminal
 
@@ -192,24 +223,31 @@ class Site:
                 return trace
             time.sleep(0.005)
 
-    def _send(self, did: str, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
-        assert self._http
+    def ask(
+        self, http: httpx.Client, method: str, path: str, options: dict[str, Any]
+    ) -> httpx.Response:
+        """Send a request; return what comes, or raise what `answer` puts into words."""
+        with http.stream(method, path, **options) as response:
+            deadline = time.monotonic() + REQUEST_SECONDS
+            body = b""
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise _TooLong
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("The answer does not end.")
+            response._content = body
+            return response
+
+    def answer(self, did: str, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Return what `ask` returns. Where no answer comes, end the app and raise why."""
         try:
-            with self._http.stream(method, path, **options) as response:
-                deadline = time.monotonic() + REQUEST_SECONDS
-                body = b""
-                for chunk in response.iter_raw():
-                    body += chunk
-                    if len(body) > BODY_LIMIT:
-                        raise self._ended(
-                            did, f"an answer of at most {BODY_LIMIT >> 20} MiB", "more"
-                        )
-                    if time.monotonic() > deadline:
-                        raise httpx.ReadTimeout("The answer does not end.")
-                response._content = body
-                return response
+            return ask()
         except httpx.TimeoutException:
             raise self._too_slow(did, "an answer", REQUEST_SECONDS) from None
+        except _TooLong:
+            expected = f"an answer of at most {BODY_LIMIT >> 20} MiB"
+            raise self._ended(did, expected, "more") from None
         except httpx.HTTPError:
             raise self._ended(did, "an answer", "") from None
 
@@ -237,6 +275,7 @@ class Site:
         return Crashed(did, expected, got, self._words(finished))
 
     def _job(self, argv: list[str], **fields: Any) -> Job:
+        fields["env"] = self.env | fields.get("env", {})
         return Job(argv, self.folder, hidden=self._hidden, **fields)
 
     def _needs(self, did: str, script: str) -> None:
@@ -267,6 +306,7 @@ class _SlowPost:
         self._connection.sendall(
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Cookie: {site.cookie_header()}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
         )
 
@@ -283,8 +323,17 @@ class _SlowPost:
         return Page(self._did, self._path, response, self._site.trace)
 
 
-def _short(value: str) -> str:
-    return repr(value if len(value) <= 40 else f"{value[:20]}… ({len(value)} characters)")
+class _TooLong(Exception):
+    """An answer has more than `BODY_LIMIT` bytes."""
+
+
+def _is_database(path: Path) -> bool:
+    """Tell whether `path` is a file of SQLite's, by what it begins with."""
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:  # it may be gone again
+        return file.read(16) == b"SQLite format 3\0"
+    return False
 
 
 def free_port() -> int:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from course.errors import CourseError
 
 LEFT_OUT = frozenset({"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea"})
 """Folders that are made by running, not written by the student."""
+
+_MADE_FILE = re.compile(r"\.(pyc|(db|sqlite3?)(-wal|-shm|-journal)?)$")
+"""How files end that are so too: a student may keep the database elsewhere than in `instance`."""
+
+_CACHES = frozenset({"__pycache__"})
 
 SIZE_LIMIT = 32 * 1024 * 1024
 """Bytes that a lesson's folder may hold in all."""
@@ -56,8 +62,10 @@ class Snapshot:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def take(folder: Path) -> Snapshot:
-    """Read `folder`. Links, sockets and other special files are left out.
+def take(folder: Path, *, made: bool = False) -> Snapshot:
+    """Read what is written in `folder` and, where `made`, what was made by running as well.
+
+    Links, sockets and other special files are left out, and what Python keeps for itself.
 
     Raises `CourseError` where there is no such folder, or it is larger than a lesson can be.
     """
@@ -65,7 +73,7 @@ def take(folder: Path) -> Snapshot:
         raise CourseError(f"There is no folder {folder}.")
     files: dict[str, bytes] = {}
     left = SIZE_LIMIT
-    for path in _regular_files(folder):
+    for path in _regular_files(folder, made):
         try:
             left -= path.stat().st_size
             if left < 0:
@@ -83,12 +91,18 @@ def _refuse(error: OSError) -> None:
     raise CourseError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def _regular_files(folder: Path) -> list[Path]:
+def is_made(path: PurePath) -> bool:
+    """Tell whether the file at `path`, relative to its lesson's folder, was made by running."""
+    return not LEFT_OUT.isdisjoint(path.parts) or bool(_MADE_FILE.search(path.name))
+
+
+def _regular_files(folder: Path, made: bool) -> list[Path]:
+    left_out = _CACHES if made else LEFT_OUT
     found = []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in sorted(folders) if name not in LEFT_OUT]
+        folders[:] = [name for name in sorted(folders) if name not in left_out]
         for name in sorted(names):
             path = Path(parent, name)
-            if path.is_file() and not path.is_symlink() and path.suffix != ".pyc":
+            if path.is_file() and not path.is_symlink() and (made or not _MADE_FILE.search(name)):
                 found.append(path)
     return found

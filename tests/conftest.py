@@ -14,6 +14,7 @@ from urllib.error import URLError
 
 import pytest
 
+pytest_plugins = ["services"]
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -584,9 +584,8 @@ class TestWhatIsInstalled:
     def test_every_requirement_is_an_exact_pin_with_a_comment(self, file, least):
         lines = [line for line in lines_of(file) if not line.startswith("-")]
         assert len(lines) >= least
-        assert [
-            line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\d.]+  # \S.*", line)
-        ] == []
+        pin = r"[a-z0-9-]+(\[[a-z]+\])?==[\d.]+  # \S.*"
+        assert [line for line in lines if not re.fullmatch(pin, line)] == []
 
     def test_every_constraint_is_an_exact_pin(self):
         lines = lines_of("constraints.txt")
@@ -601,11 +600,7 @@ class TestWhatIsInstalled:
 
     def test_all_that_comes_with_the_requirements_is_pinned_and_nothing_else(self):
         pinned = {pin.name: str(pin.specifier) for pin in pins() if applies(pin)}
-        asked = [
-            pin.name
-            for file in ("requirements.txt", "tests/requirements.txt")
-            for pin in pins(file)
-        ]
+        asked = pins("requirements.txt", "tests/requirements.txt")
         assert {name: f"=={version}" for name, version in installed(asked)} == pinned
 
     def test_the_vendored_wheel_is_the_one_that_its_page_describes(self):
@@ -636,18 +631,20 @@ def pins(*files: str) -> list[Requirement]:
     return [Requirement(line.split("  #")[0]) for line in lines]
 
 
-def applies(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+def applies(requirement: Requirement, extra: str = "") -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
-def installed(names: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and version of the packages `names` here, and of all that they bring in."""
-    waiting, seen = list(names), set()
+def installed(asked: list[Requirement]) -> Iterator[tuple[str, str]]:
+    """Yield name and version of the packages `asked` for here, and of all that they bring in."""
+    waiting, seen = list(asked), set()
     while waiting:
-        name = canonicalize_name(waiting.pop())
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
         if name not in seen:
             seen.add(name)
             distribution = importlib.metadata.distribution(name)
             yield name, distribution.version
-            brought = map(Requirement, distribution.requires or ())
-            waiting += [requirement.name for requirement in brought if applies(requirement)]
+            brought = [Requirement(line) for line in distribution.requires or ()]
+            extras = ("", *requirement.extras)
+            waiting += [each for each in brought if any(applies(each, extra) for extra in extras)]

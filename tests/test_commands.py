@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +26,17 @@ from course.site import free_port
 
 MAIN = "from course.cli import main; main()"
 TASKS = [task.id for task in load().lesson(1).tasks]
+NUMBERS = [lesson.number for lesson in load().lessons]
+PREPARE = "python manage.py create_db"
+CREATE_DB = """
+import sys
+if sys.argv[1:] == ["create_db"]:
+    import os, pathlib, sqlite3
+    assert "DATABASE_URL" not in os.environ
+    pathlib.Path("instance").mkdir()
+    sqlite3.connect("instance/todo.db").execute("create table todo (id)")
+    raise SystemExit
+"""
 
 
 @pytest.fixture
@@ -96,6 +110,25 @@ def begun(home: Path) -> Path:
     return home
 
 
+@pytest.fixture
+def with_database(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The course, with a database that lesson 1's manage.py can make, and lesson 2's cannot."""
+    course = home / "lessons" / "course.toml"
+    text = course.read_text()
+    folder = 'folder = "01_script"\n'
+    course.write_text(text.replace(folder, f'{folder}prepare = "{PREPARE}"\n'))
+    for copy in (load(home).lesson(1).starter, load(home).lesson(1).solution):
+        manage = copy / "manage.py"
+        manage.write_text(CREATE_DB + manage.read_text())
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///elsewhere.db")  # the student's, to be left alone
+    return home
+
+
+def tables(copy: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(copy / "instance" / "todo.db")) as database:
+        return [name for (name,) in database.execute("select name from sqlite_master")]
+
+
 # lesson
 
 
@@ -146,6 +179,55 @@ def test_lesson_starts_again_after_a_mistake(begun: Path) -> None:
     assert process.returncode == 0
 
 
+def test_a_new_copy_has_its_database_and_keeps_it(with_database: Path) -> None:
+    port = free_port()
+    copy = load(with_database).lesson(1).work
+    with serving(with_database, "lesson", "1", port=port):
+        get(port)
+    assert said(with_database).splitlines()[0] == f"The database was made with: {PREPARE}"
+    assert tables(copy) == ["todo"]
+    with sqlite3.connect(copy / "instance" / "todo.db") as database:
+        database.execute("create table mine (id)")
+    with serving(with_database, "lesson", "1", port=port):
+        get(port)
+    assert "database" not in said(with_database)
+    assert tables(copy) == ["todo", "mine"]
+    run(with_database, "check", "1", code=1)
+    assert "instance" not in run(with_database, "diff", "1")
+    text = run(with_database, "reset", "1")
+    assert text.splitlines()[0] == f"The database was made with: {PREPARE}"
+    assert tables(copy) == ["todo"]
+    [kept] = copy.parent.glob("01_script.*")
+    assert tables(kept) == ["todo", "mine"]
+
+
+def test_a_new_copy_that_nothing_can_prepare(with_database: Path) -> None:
+    port = free_port()
+    with serving(with_database, "lesson", "2", port=port):
+        get(port)
+    assert "database" not in said(with_database)
+    assert not (with_database / "work" / "02_blueprint" / "instance").exists()
+
+
+def test_a_database_that_changes_is_no_save(begun: Path) -> None:
+    finish(begun, 1)
+    app = begun / "work" / "01_script" / "app.py"
+    app.write_text(
+        "import pathlib, time\n"
+        "pathlib.Path('instance').mkdir(exist_ok=True)\n"
+        "for name in ('instance/todo.db', 'other.sqlite3', f'static/{time.time()}.db'):\n"
+        "    pathlib.Path(name).write_text(str(time.time()))\n"
+        "print('begun')\n"
+        "nonsense\n"
+    )
+    with serving(begun, "lesson", "1", port=free_port()):
+        until(lambda: "starts again when you save" in said(begun))
+        time.sleep(0.5)
+        assert said(begun).count("begun") == 1
+        (app.parent / "notes.txt").write_text("saved")
+        until(lambda: said(begun).count("begun") == 2)
+
+
 def test_lesson_0_moves_to_another_port(home: Path) -> None:
     port = free_port()
     with serving(home, "lesson", "0", port=port):
@@ -165,7 +247,8 @@ def test_port_in_use(home: Path) -> None:
     "args", [("lesson", "99"), ("check", "99"), ("hint", "99"), ("step", "99")]
 )
 def test_lesson_that_does_not_exist(home: Path, args: tuple[str, ...]) -> None:
-    assert run(home, *args, code=2).strip() == "There is no lesson 99. The lessons are 0, 1, 2."
+    numbers = ", ".join(map(str, NUMBERS))
+    assert run(home, *args, code=2).strip() == f"There is no lesson 99. The lessons are {numbers}."
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
@@ -187,6 +270,16 @@ def test_solution_is_served_from_a_copy(begun: Path) -> None:
     after = sorted(str(path) for path in begun.rglob("*") if "__pycache__" not in str(path))
     assert after == before
     assert "solutions/02_blueprint" in said(begun)
+
+
+def test_solution_has_a_database_of_its_own(with_database: Path) -> None:
+    solution = load(with_database).lesson(1).solution
+    before = sorted(solution.rglob("*"))
+    port = free_port()
+    with serving(with_database, "solution", "1", port=port):
+        get(port)
+    assert f"The database was made with: {PREPARE}" in said(with_database)
+    assert sorted(solution.rglob("*")) == before
 
 
 # check
@@ -285,11 +378,11 @@ def test_no_hint_for_a_task_that_cannot_be_checked(begun: Path) -> None:
 def test_progress(begun: Path) -> None:
     finish(begun, 0)
     rows = run(begun, "progress").splitlines()
-    assert [row[0] for row in rows] == ["0", "1", "2"]
+    assert [row[0] for row in rows] == [str(number) for number in NUMBERS]
     assert rows[0].count("✓") == 6
     assert rows[0].endswith("6 of 6")
     assert rows[1].endswith("0 of 6")
-    assert rows[2].endswith("not begun")
+    assert all(row.endswith("not begun") for row in rows[2:])
     app = begun / "work" / "00_request" / "app.py"
     app.write_text(app.read_text().replace("Hello, {escape(name)}!", "Hi!"))
     assert run(begun, "progress").splitlines()[0].endswith("5 of 6")
@@ -367,7 +460,7 @@ def test_stat(begun: Path, name: str) -> None:
     assert "@@" not in text
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", NUMBERS)
 def test_step_is_a_patch_from_solution_to_solution(home: Path, tmp_path: Path, number: int) -> None:
     course = load(home)
     before = course.lesson(number - 1).solution if number else course.lesson(0).starter
@@ -450,7 +543,7 @@ def test_reset_that_cannot_write_changes_nothing(
     with pytest.raises(
         CourseError, match=r"No space left on device\. Nothing of yours was changed"
     ):
-        copies.reset(lesson)
+        copies.reset(lesson, lambda starter: starter)
     assert (lesson.work / "mine.txt").read_text() == "mine"
     assert sorted(path.name for path in lesson.work.parent.iterdir()) == ["00_request", "01_script"]
 
@@ -463,15 +556,16 @@ def test_propagate_says_where_to_look(home: Path) -> None:
     for args in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Begin"]):
         subprocess.run([*git, *args], cwd=home, check=True)
     settled = home / "solutions" / "01_script" / "legacy.py"
-    settled.write_text(settled.read_text() + "\n# A mend.\n")
+    settled.write_text("# A mend.\n" + settled.read_text())
     text = run(home, "propagate", "1")
     assert "lessons/02_blueprint: lessons/02_blueprint/legacy.py" in text
-    assert (home / "solutions" / "02_blueprint" / "legacy.py").read_text().endswith("# A mend.\n")
+    last = load(home).lessons[-1].solution
+    assert (last / "legacy.py").read_text().startswith("# A mend.\n")
     app = home / "solutions" / "01_script" / "app.py"
     app.write_text(app.read_text().replace("It runs.", "It works."))
     text = run(home, "propagate", "1", code=1)
     assert "look at solutions/02_blueprint/app.py" in text
-    assert "commit all of it" in text
+    assert "go on: python -m course propagate 2 --since" in text
     assert "is not a commit" in run(home, "propagate", "1", "--since", "nothing", code=2)
 
 

@@ -8,7 +8,8 @@ A comment above each fenced block says how it is proved:
 <!-- run: solutions/00_request -->          its commands print what it says, in a copy of that
                                             folder that has the page's examples as well
 <!-- run: examples -->                      ... in a folder that has nothing else
-<!-- run: …; serve: COMMAND -p 5000 -->     ... while that command serves there
+<!-- run: …; serve: COMMAND -p 5000 -->     ... while that command, or the last one after &&,
+                                            serves there
 <!-- shown -->                              not at all
 
 A line `…` in what a command prints stands for any lines.
@@ -98,7 +99,8 @@ class Page:
 
 
 def read(path, lesson=None):
-    return Page(path, path.read_text("utf-8"), lesson)
+    """Read a page. One that is not written yet is empty, and fails its own tests alone."""
+    return Page(path, path.read_text("utf-8") if path.exists() else "", lesson)
 
 
 LESSON_PAGES = [read(lesson.page, lesson) for lesson in COURSE.lessons]
@@ -241,7 +243,7 @@ def ready(page, block, home):
     """Lay out the block's folder, serve there what it asks for, and give folder and port."""
     folder = home / "lesson"
     if block.proof["run"] != "examples":
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", "instance")
         shutil.copytree(COURSE.root / block.proof["run"], folder, ignore=ignored)
     for name, text in page.examples.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -264,7 +266,7 @@ def serving(command, port, folder, home):
         return
     with (home / "log").open("w") as log:
         server = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"], cwd=folder, env=environment(home),
+            ["bash", "-c", command], cwd=folder, env=environment(home),
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:

@@ -9,7 +9,7 @@ from flask_migrate import MigrateCommand
 from flask_script import Command, Manager, Server
 from flask_script.commands import ShowUrls
 
-from App import create_app, sessions
+from App import cookies, create_app, sessions
 from App.ext import db
 from App.models import Todo, User, read_csv
 
@@ -58,7 +58,7 @@ manager.add_command("import", Command(import_file))  # no function can be called
 def read_cookie(cookie):
     """Print what a session cookie of Flask's own tells to anyone who has it."""
     try:
-        print(sessions.read_cookie(cookie))
+        print(cookies.read(cookie))
     except ValueError:
         return "This is not a session cookie of Flask's own."
 

@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 
 APP_ENV = os.environ.get("APP_ENV", "production")
-SECRET_KEY = os.environ.get("SECRET_KEY")
+DEVELOPMENT_KEY = "known to everyone who reads this"
+SECRET_KEY = os.environ.get("SECRET_KEY") or DEVELOPMENT_KEY
 HOST = "127.0.0.1"
 PORT = int(os.environ.get("PORT", "5000"))
 SITE_NAME = os.environ.get("SITE_NAME", "Todo list")

@@ -4,8 +4,6 @@ from urllib.parse import urlsplit
 
 from flask import abort, request
 
-DEVELOPMENT_KEY = "known to everyone who reads this"
-
 
 def init_app(app):
     set_up_cookies(app.config)
@@ -16,9 +14,7 @@ def set_up_cookies(config):
     """Raise RuntimeError where anyone could sign a cookie, except on a developer's own machine."""
     development = config["APP_ENV"] == "development"
     config["SESSION_COOKIE_SECURE"] = not development
-    if development:
-        config["SECRET_KEY"] = config["SECRET_KEY"] or DEVELOPMENT_KEY
-    elif config["SECRET_KEY"] in (None, "", DEVELOPMENT_KEY):
+    if not development and config["SECRET_KEY"] in (None, "", config["DEVELOPMENT_KEY"]):
         raise RuntimeError(
             "Set SECRET_KEY to a long random text that nobody else knows "
             "(or, on your own machine, APP_ENV to development)."

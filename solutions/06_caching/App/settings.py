@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 
 APP_ENV = os.environ.get("APP_ENV", "production")
-SECRET_KEY = os.environ.get("SECRET_KEY")
+DEVELOPMENT_KEY = "known to everyone who reads this"
+SECRET_KEY = os.environ.get("SECRET_KEY") or DEVELOPMENT_KEY
 HOST = "127.0.0.1"
 PORT = int(os.environ.get("PORT", "5000"))
 SITE_NAME = os.environ.get("SITE_NAME", "Todo list")
@@ -18,6 +19,6 @@ SESSION_REFRESH_EACH_REQUEST = False
 PERMANENT_SESSION_LIFETIME = timedelta(days=14)
 CACHE_TYPE = os.environ.get("CACHE_TYPE", "FileSystemCache")  # which all processes share
 CACHE_REDIS_URL = REDIS_URL
-CACHE_KEY_PREFIX = "todo_cache_"  # without one, to clear the cache would empty all of Redis
-CACHE_DEFAULT_TIMEOUT = 24 * 60 * 60  # seconds
+CACHE_KEY_PREFIX = "todo_cache_"  # in Redis, what else is there stays when this is cleared
+CACHE_DEFAULT_TIMEOUT = 60 * 60  # seconds
 CACHE_NO_NULL_WARNING = True

@@ -4,6 +4,7 @@ from functools import wraps
 
 from flask import current_app, g, redirect, request, session, url_for
 
+from App.apis import in_api
 from App.models import User
 from App.security import from_other_site
 
@@ -14,7 +15,7 @@ def init_app(app):
 
 def load_user():
     """Set g.user. What other sites send to the API is a guest's, even if a cookie comes along."""
-    guest = request.path.startswith("/api/") and from_other_site()
+    guest = in_api() and from_other_site()
     g.user = None if guest else User.get(session.get("user_id"))
 
 

@@ -1,8 +1,10 @@
 """Every error that HTTP has a status for: a page of the site, or JSON for programs."""
 
-from flask import json, render_template, request
+from flask import json, render_template
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
+
+from App.apis import in_api
 
 
 def init_app(app):
@@ -12,10 +14,9 @@ def init_app(app):
 
 def show_error(error):
     response = error.get_response()  # has the error's headers too: a 405 says what is allowed
-    if request.path.startswith("/api/"):
-        response.data = json.dumps(
-            {"message": error.description, "errors": getattr(error, "errors", {})}
-        )
+    if in_api():
+        told = {"message": error.description, "errors": {}}
+        response.data = json.dumps(getattr(error, "data", told))
         response.mimetype = "application/json"
     else:
         response.data = render_template("error.html", error=error)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from flask import abort, request
 
-DEVELOPMENT_KEY = "known to everyone who reads this"
+from App.apis import in_api
 
 
 def init_app(app):
@@ -16,9 +16,7 @@ def set_up_cookies(config):
     """Raise RuntimeError where anyone could sign a cookie, except on a developer's own machine."""
     development = config["APP_ENV"] == "development"
     config["SESSION_COOKIE_SECURE"] = not development
-    if development:
-        config["SECRET_KEY"] = config["SECRET_KEY"] or DEVELOPMENT_KEY
-    elif config["SECRET_KEY"] in (None, "", DEVELOPMENT_KEY):
+    if not development and config["SECRET_KEY"] in (None, "", config["DEVELOPMENT_KEY"]):
         raise RuntimeError(
             "Set SECRET_KEY to a long random text that nobody else knows "
             "(or, on your own machine, APP_ENV to development)."
@@ -28,7 +26,7 @@ def set_up_cookies(config):
 def refuse_other_sites():
     """Refuse what a page of another site sends: the browser may add our visitor's cookie to it."""
     reads = request.method in ("GET", "HEAD", "OPTIONS")
-    if not reads and not request.path.startswith("/api/") and from_other_site():
+    if not reads and not in_api() and from_other_site():
         abort(403, "This was sent from another site.")
 
 

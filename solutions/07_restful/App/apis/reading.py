@@ -5,7 +5,7 @@ import re
 from flask import request
 from werkzeug.exceptions import BadRequest
 
-from App.models import TITLE_LENGTH, clean
+from App.models.text import TITLE_LENGTH, clean
 
 MAX_ORDER = 2**31 - 1  # what an INTEGER column of every database holds
 MAX_PAGE = 10_000
@@ -13,29 +13,11 @@ MAX_PER_PAGE = 100
 
 
 class Refused(BadRequest):
-    """400, with a message for each field in `errors`."""
+    """400, with a message for each field in `errors`. What an error has in `data` is shown."""
 
     def __init__(self, errors):
         super().__init__("Some fields are refused.")
-        self.errors = errors
-
-
-def read_todo(required=()):
-    """Return the fields of the todo in the request's JSON, or raise Refused (or 400, 413, 415)."""
-    try:
-        given = request.get_json()
-    except (BadRequest, RecursionError):
-        raise BadRequest("This is not JSON, or it is too deep.") from None
-    if not isinstance(given, dict):
-        raise BadRequest("A todo is a JSON object.")
-    return read(given, {"title": title, "completed": completed, "order": order}, required)
-
-
-def read_page():
-    """Return which page of how many todos is asked for, or raise Refused."""
-    readers = {"page": number_up_to(MAX_PAGE), "per_page": number_up_to(MAX_PER_PAGE)}
-    asked = read(request.args, readers)
-    return asked.get("page", 1), asked.get("per_page", 20)
+        self.data = {"message": self.description, "errors": errors}
 
 
 def read(given, readers, required=()):
@@ -56,6 +38,17 @@ def unknown(value):
     raise ValueError("There is no such field.")
 
 
+def read_todo(required=()):
+    """Return the fields of the todo in the request's JSON, or raise Refused (or 400, 413, 415)."""
+    try:
+        given = request.get_json()
+    except (BadRequest, RecursionError):
+        raise BadRequest("This is not JSON, or it is too deep.") from None
+    if not isinstance(given, dict):
+        raise BadRequest("A todo is a JSON object.")
+    return read(given, {"title": title, "completed": completed, "order": order}, required)
+
+
 def title(value):
     if not isinstance(value, str):
         raise ValueError("A title is a string.")
@@ -71,9 +64,17 @@ def completed(value):
 def order(value):
     if value is None:
         return None
-    if type(value) is not int or abs(value) > MAX_ORDER:  # isinstance would let True pass
+    number = type(value) in (int, float)  # isinstance would let True pass, and JSON has 2.0 for 2
+    if not number or not abs(value) <= MAX_ORDER or value % 1:
         raise ValueError(f"This is null, or a whole number from -{MAX_ORDER} to {MAX_ORDER}.")
-    return value
+    return int(value)
+
+
+def read_page():
+    """Return which page of how many todos is asked for, or raise Refused."""
+    readers = {"page": number_up_to(MAX_PAGE), "per_page": number_up_to(MAX_PER_PAGE)}
+    asked = read(request.args, readers)
+    return asked.get("page", 1), asked.get("per_page", 20)
 
 
 def number_up_to(most):

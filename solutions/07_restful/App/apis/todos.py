@@ -6,20 +6,11 @@ from flask_restful import Resource, fields, marshal
 from App.apis.reading import read_page, read_todo
 from App.models import Todo
 
-
-class Address(fields.Raw):
-    """The absolute URL of a todo."""
-
-    def output(self, key, todo):
-        return url_for("api.todo", todo_id=todo.id, _external=True)
-
-
-SHOWN = {
-    "id": fields.Integer,
-    "title": fields.String,
-    "completed": fields.Boolean,
-    "order": fields.Raw,  # Integer would make 0 of none
-    "url": Address,
+FIELDS = {
+    "id": fields.Integer(),
+    "title": fields.String(),
+    "completed": fields.Boolean(),
+    "order": fields.Raw(),  # Integer would show 0 for None
 }
 
 
@@ -29,10 +20,10 @@ class Todos(Resource):
     def get(self):
         page, per_page = read_page()
         todos, more = Todo.numbered_page(g.user, page, per_page)
-        return marshal(todos, SHOWN), 200, {"Link": links(page, per_page, more)}
+        return shown(todos), 200, {"Link": links(page, per_page, more)}
 
     def post(self):
-        todo = marshal(Todo.add(g.user, **read_todo(required=["title"])), SHOWN)
+        todo = shown(Todo.add(g.user, **read_todo(required=["title"])))
         return todo, 201, {"Location": todo["url"]}
 
     def delete(self):
@@ -44,12 +35,12 @@ class OneTodo(Resource):
     """One of them."""
 
     def get(self, todo_id):
-        return marshal(get_or_404(todo_id), SHOWN)
+        return shown(get_or_404(todo_id))
 
     def patch(self, todo_id):
         todo = get_or_404(todo_id)
         todo.update(**read_todo())
-        return marshal(todo, SHOWN)
+        return shown(todo)
 
     def delete(self, todo_id):
         get_or_404(todo_id).delete()
@@ -60,12 +51,19 @@ def get_or_404(todo_id):
     return Todo.get(g.user, todo_id) or abort(404, "There is no such todo.")
 
 
+def shown(todos):
+    """Return what programs see of a todo, or of each in a list."""
+    here = url_for("api.todos", _external=True)  # asked once, and not for each todo
+    url = fields.Raw(attribute=lambda todo: f"{here}/{todo.id}")
+    return marshal(todos, FIELDS | {"url": url})
+
+
 def links(page, per_page, more):
     """Return a header that leads to the pages around this one (RFC 8288)."""
+    here = url_for("api.todos", _external=True)
     numbers = {"first": 1, "prev": page - 1, "next": page + 1 if more else 0}
-    urls = {
-        name: url_for("api.todos", page=number, per_page=per_page, _external=True)
+    return ", ".join(
+        f'<{here}?page={number}&per_page={per_page}>; rel="{name}"'
         for name, number in numbers.items()
         if number
-    }
-    return ", ".join(f'<{url}>; rel="{name}"' for name, url in urls.items())
+    )

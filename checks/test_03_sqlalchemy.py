@@ -1,0 +1,518 @@
+"""Lesson 3: the todos in a database."""
+
+import json
+import re
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from checks.test_00_request import add
+from checks.test_02_blueprint import new_todo
+from course.answers import Command, Page, expect
+from course.site import Site
+
+BOUND = """
+import App
+from App import ext
+given = App.create_app({"SQLALCHEMY_DATABASE_URI": "sqlite:///given.db"})
+for words, app in (("database", App.create_app()), ("given database", given)):
+    db = app.extensions.get("sqlalchemy")
+    if db is None:
+        raise SystemExit("create_app() binds no SQLAlchemy object to the app")
+    if not any(value is db for value in vars(ext).values()):
+        raise SystemExit("The SQLAlchemy object is not in App/ext.py")
+    with app.app_context():
+        print(words, db.engine.url.database)
+if not callable(getattr(ext, "init_ext", None)):
+    raise SystemExit("App/ext.py has no init_ext")
+print("bound")
+"""
+
+QUERIES = """
+import os, re, sys
+from sqlalchemy import Engine, event
+import App
+
+app = App.create_app()
+modules = {sys.modules[view.__module__].__file__ for view in app.view_functions.values()}
+views = {os.path.realpath(module) for module in modules}
+here = os.path.realpath(os.getcwd()) + os.sep
+queries = 0
+
+@event.listens_for(Engine, "before_cursor_execute")
+def note(*args):
+    global queries
+    queries += 1
+    frame = sys._getframe(1)
+    while frame:
+        file = os.path.realpath(frame.f_code.co_filename)  # "<string>" is no file
+        own = file.startswith(here) and os.path.isfile(file)
+        if own and file != os.path.realpath(__file__):
+            if file in views:
+                print(f"query in {file.removeprefix(here)}, line {frame.f_lineno}")
+            return
+        frame = frame.f_back
+
+client = app.test_client()
+
+def ask(path, **form):
+    send = client.post if form else client.get
+    return send(path, data=form or None, follow_redirects=True)
+
+ask("/todos", title="Count the queries")
+found = re.search(r"/todos/\\d+", ask("/todos?q=count").text)
+if not found:
+    raise SystemExit("The todo that was added is not in the list")
+ask(found[0])
+ask(found[0], title="Count them again", completed="on")
+ask(found[0] + "/delete", button="")
+print("the database is asked" if queries else "the database is not asked")
+"""
+
+STEPS = """
+import json, os
+from sqlalchemy import Engine, event
+import App
+
+steps = 0
+
+def step():
+    global steps
+    steps += 1
+
+@event.listens_for(Engine, "connect")
+def count(connection, record):
+    connection.set_progress_handler(step, 1)
+
+client = App.create_app().test_client()
+client.get("/todos", follow_redirects=True)
+found = []
+for path in json.loads(os.environ["PATHS"]):
+    before = steps
+    client.get(path, follow_redirects=True)
+    found.append(steps - before)
+print(json.dumps(found))
+"""
+
+SEED = """
+import runpy, sys
+from sqlalchemy import Engine, event
+
+counts = {"statements": 0, "commits": 0}
+
+@event.listens_for(Engine, "before_cursor_execute")
+def statement(connection, cursor, sql, *args):
+    counts["statements"] += sql.lstrip().upper().startswith("INSERT")
+
+@event.listens_for(Engine, "commit")
+def commit(connection):
+    counts["commits"] += 1
+
+sys.argv = ["manage.py", "seed", "1000"]
+try:
+    runpy.run_path("manage.py", run_name="__main__")
+except SystemExit as end:
+    if end.code:
+        raise
+print()
+print(counts["statements"], "statements,", counts["commits"], "commits")
+"""
+
+
+def test_ext(site: Site) -> None:
+    """App/ext.py holds the SQLAlchemy object, and init_ext binds it to every app."""
+    site.probe("create_app()", BOUND).exits(0).prints_line("bound", "bound")
+
+
+def test_database_url(site: Site) -> None:
+    """DATABASE_URL says where the database is, and what create_app() is given wins."""
+    command = site.probe("create_app()", BOUND).exits(0)
+    command.prints_line(r"database .*[/\\]instance[/\\]\w+\.\w+", "database …/instance/todos.db")
+    command = site.probe("create_app()", BOUND, env={"DATABASE_URL": "sqlite:////a/b.db"}).exits(0)
+    command.prints_line(r"database /a/b\.db", "database /a/b.db")
+    command.prints_line(r"given database .*\bgiven\.db", "given database …/given.db")
+
+
+def test_create_db(site: Site) -> None:
+    """The command makes the table where there is none, and else leaves it as it is."""
+    site.new_database()
+    site.manage("create_db").exits(0)
+    insert(site, ["Stay"])
+    site.manage("create_db").exits(0)
+    expect(titles(site) == ["Stay"], "create_db, twice", "the row of before", titles(site))
+
+
+def test_title_limits(site: Site) -> None:
+    """The database itself refuses a title that is blank, too long or missing."""
+    for title in ("a", "b" * 200, "é" * 200):
+        refused = refuses(site, title)
+        expect(not refused, into(title), "the row to be taken", f"a refusal: {refused}")
+    for title in ("", "   ", "x" * 201, None):
+        refused = refuses(site, title)
+        expect(bool(refused), into(title), "the database to refuse the row", "the row in the table")
+
+
+def test_restart(site: Site) -> None:
+    """What was added, changed and deleted is so after a restart, and the newest is first."""
+    kept = new_todo(site, "Keep me").path
+    page = new_todo(site, "Change me")
+    changed, box = page.path, page.has("input[name=completed]", "a checkbox named completed")
+    dropped = new_todo(site, "Drop me").path
+    shown = listed(site.get("/todos"))
+    newest = ["Drop me", "Change me", "Keep me"]
+    expect(shown == newest, "GET /todos", f"the newest first: {newest}", shown)
+    data = {"title": "Changed", "completed": box.get("value", "on")}
+    site.post(changed, data=data).redirects_to("/todos")
+    site.post(f"{dropped}/delete").redirects_to("/todos")
+    site.start()
+    page = site.get("/todos")
+    page.did = "GET /todos after a restart"
+    page.shows("Keep me").shows("Changed").hides("Drop me")
+    site.get(kept).has_status(200)
+    page = site.get(changed).has_status(200)
+    page.has("input[name=completed][checked]", "a tick in the checkbox")
+    site.get(dropped).has_status(404)
+
+
+def test_views_have_no_query(site: Site) -> None:
+    """No module with a view in it asks the database: the model does."""
+    command = site.probe("The pages of the todos", QUERIES).exits(0)
+    command.prints("the database is asked")
+    found = re.search(r"query in (.+)", command.out)
+    expect(found is None, command.did, "no query in a module of views", found and found[1])
+
+
+def test_odd_requests(site: Site) -> None:
+    """What the database cannot hold is refused before it comes there."""
+    insert(site, ["One"])
+    site.get("/todos").has_status(200).shows("One")
+    for id_ in (2**31, 2**63, 10**30):
+        site.get(f"/todos/{id_}").has_status(404)
+        site.post(f"/todos/{id_}", data={"title": "Far"}).has_status(404)
+    for title in ("\0", "\0Call", "Call\0Ann"):
+        add(site, title).has_status(400)
+    one = site.get("/todos").link("One")
+    site.post(one, data={"title": "\0One"}).has_status(400)
+
+
+def test_added(site: Site) -> None:
+    """The page of a todo says in UTC when it was added, wherever the server stands."""
+    site.start(env={"TZ": "AAA-9"})  # nine hours ahead of UTC
+    page = new_todo(site, "When was this?")
+    tag = page.has("time", "a <time> element")
+    text = str(tag.get("datetime") or tag.get_text()).replace("UTC", "").strip()
+    now = datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        expect(False, page.did, f'<time datetime="{now:%Y-%m-%dT%H:%M:%SZ}">', repr(text))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    near = timedelta(minutes=-2) < moment - now < timedelta(seconds=1)
+    expect(near, page.did, f"the time in UTC, about {now:%H:%M}", text)
+
+
+def test_added_for_each(site: Site) -> None:
+    """Each row has its own time, not that at which the program was started."""
+    new_todo(site, "First").has("time", "a <time> element")
+    first = time_of(site, "First")
+    deadline = time.monotonic() + 1.5
+    while True:
+        add(site, "Second").redirects_to("/todos")
+        second = time_of(site, "Second")
+        whole_seconds = not re.search(r"\.\d*[1-9]", str(second))
+        if second != first or not whole_seconds or time.monotonic() > deadline:
+            break
+    expect(second != first, "Two todos, one added after the other", "two times", f"twice {first}")
+
+
+def test_seed(site: Site) -> None:
+    """Seed N adds N todos, which the pages show."""
+    insert(site, ["Here before"])
+    site.manage("seed", "30").exits(0)
+    found = len(titles(site))
+    expect(found == 31, "seed 30 where there is 1 row", "31 rows", found)
+    shown = listed(site.get("/todos"))
+    expect(len(shown) > 0, "GET /todos after seed 30", "todos", "none")
+    site.manage("seed", "many").exits(2)
+
+
+def test_seed_in_batches(site: Site) -> None:
+    """Many rows go into one statement, and one commit ends them."""
+    command = site.probe("python manage.py seed 1000", SEED).exits(0)
+    match = re.search(r"^(\d+) statements, (\d+) commits$", command.out, re.M)
+    statements, commits = (int(match[1]), int(match[2])) if match else (0, 0)
+    expect(len(titles(site)) == 1000, command.did, "1000 rows", len(titles(site)))
+    expect(commits <= 10, command.did, "one commit", f"{commits} commits")
+    expect(statements <= 100, command.did, "many rows in a statement", f"{statements} statements")
+
+
+def test_pages(site: Site) -> None:
+    """The list is shown 20 at a time, the newest first, with a way on but at the ends."""
+    insert(site, todos(45))
+    page = site.get("/todos")
+    for newest, oldest, older in ((45, 26, True), (25, 6, True), (5, 1, False)):
+        shows_todos(page, newest, oldest)
+        has_links(page, newer=newest < 45, older=older)
+        page = follow(site, page, "Older") if older else page
+    refused = add(site, "").has_status(400)
+    shown = len(links_to_todos(refused))
+    expect(shown <= 20, refused.did, "a page of 20 todos at most here too", f"{shown} todos")
+
+
+def test_pages_back(site: Site) -> None:
+    """Newer leads back over the same todos; Newest and Oldest lead to the ends."""
+    insert(site, todos(45))
+    page = site.get("/todos")
+    oldest = follow(site, page, "Oldest")
+    has_links(oldest, newer=True, older=False)
+    seen = listed(oldest)[::-1]
+    expect(seen[:1] == ["Todo 1"], oldest.did, "Todo 1 at the end", listed(oldest))
+    page = oldest
+    while len(seen) < 45:
+        page = follow(site, page, "Newer")
+        seen += listed(page)[::-1]
+        expect(seen == todos(len(seen)), page.did, f"the todos up to {len(seen)}", listed(page))
+    has_links(page, newer=False, older=True)
+    shows_todos(follow(site, oldest, "Newest"), 45, 26)
+
+
+def test_pages_of_a_search(site: Site) -> None:
+    """The links keep what is searched for."""
+    insert(site, [f"{'Red' if i % 2 else 'Blue'} {i}" for i in range(60)])
+    page = site.get("/todos?q=red")
+    for first, last in ((59, 21), (19, 1)):
+        wanted = [f"Red {i}" for i in range(first, last - 1, -2)]
+        expect(listed(page) == wanted, page.did, f"Red {first} to Red {last}", listed(page))
+        page.has('[name=q][value="red"]', "search form with 'red' in it")
+        page = follow(site, page, "Older") if last > 1 else page
+    page = follow(site, page, "Oldest" if link(page, "Oldest") else "Newer")
+    expect(all("Red" in title for title in listed(page)), page.did, "only Red", listed(page))
+
+
+def test_cost_of_a_page(site: Site) -> None:
+    """SQLite takes no more steps for a page where there are many rows before or behind it."""
+    insert(site, todos(60))
+    few = steps(site, 1)
+    insert(site, todos(840))
+    many = steps(site, 10)
+    for path, cost, before in zip(many, many.values(), few.values(), strict=True):
+        expect(
+            cost <= 2 * before + 100,
+            f"GET {path} with 900 todos, counted in steps of SQLite",
+            f"about the {before} steps that such a page takes with 60 todos",
+            f"{cost} steps",
+        )
+
+
+def test_odd_pages(site: Site) -> None:
+    """Whatever stands in the address of a page, it is no error of the server."""
+    insert(site, todos(25))
+    page = site.get("/todos")
+    for word in ("Older", "Oldest"):
+        address = link(page, word)
+        expect(address is not None, page.did, f"a link {word}", "none")
+        for value in ("x", "", "-1", "0", str(2**31), str(2**63), "1" * 30, "1" * 5000, "%00"):
+            odd = re.sub(r"=[^=&]+(?=&|$)", f"={value}", str(address))
+            answer = site.get(odd)
+            answer.did = f"GET {odd[:60]}"
+            if answer.status >= 500:
+                answer.has_status(200, 404)
+
+
+def test_import(site: Site) -> None:
+    """Import adds what a file of UTF-8 says, with a byte order mark or without."""
+    insert(site, ["Here before"])
+    rows = 'title,completed\r\n"Bread, butter and ""jam""",yes\r\n学习 Flask,no\r\n Tea ,\r\n'
+    wanted = [("Here before", 0), ('Bread, butter and "jam"', 1), ("学习 Flask", 0), ("Tea", 0)]
+    import_bytes(site, b"\xef\xbb\xbf" + rows.encode()).exits(0)
+    with site.database() as db:
+        found = [tuple(row) for row in db.execute(f"SELECT title, completed FROM {table(db)}")]
+    expect(found == wanted, "import of a CSV file with 3 todos", f"{wanted}", found)
+    import_bytes(site, b"title,completed\nPlain,no\n").exits(0)
+    site.get("/todos").has_status(200).shows("Plain").shows('Bread, butter and "jam"')
+
+
+def test_import_refuses(site: Site) -> None:
+    """A bad row is named by its line, and then nothing is imported."""
+    insert(site, ["Here before"])
+    for line, text in (
+        (3, b"title,completed\nGood,no\n   ,no\nGood too,no\n"),
+        (4, b"title,completed\nGood,no\nGood too,yes\nBad,maybe\n"),
+        (2, b"title,completed\n" + b"x" * 201 + b",no\nGood,no\n"),
+    ):
+        refuses_import(import_bytes(site, text), rf"\bline {line}\b", f"'Line {line}'")
+        expect(titles(site) == ["Here before"], "import", "nothing to be imported", titles(site))
+
+
+def test_import_refuses_files(site: Site) -> None:
+    """So is what is not UTF-8, and a file that is not there is named."""
+    insert(site, ["Here before"])
+    latin = import_bytes(site, "title,completed\nTea,no\nCafé,no\n".encode("latin-1"))
+    refuses_import(latin, r"\bline 3\b", "'Line 3'")
+    refuses_import(site.manage("import", "nowhere.csv"), r"nowhere\.csv", "'nowhere.csv'")
+    expect(titles(site) == ["Here before"], "import", "nothing to be imported", titles(site))
+
+
+def test_search_text(site: Site) -> None:
+    """The signs that mean something to LIKE, or to SQL, are text like any other."""
+    odd = ["100% wool", "snake_case", r"C:\temp", "Ann's", 'the "best"', "a/b"]
+    insert(site, ["1000 wool", "snakeXcase", "C:temp", *odd])
+    for q, title in zip(("%", "_", "\\", "'", '"', "/"), odd, strict=True):
+        page = site.get("/todos", params={"q": q})
+        page.did = f"GET /todos with q={q}"
+        expect(listed(page) == [title], page.did, f"only {title!r}", listed(page))
+    site.manage("find", "%").exits(0).prints_lines(1).prints("100% wool")
+
+
+def test_search_anything(site: Site) -> None:
+    """What no title can contain finds nothing, and is no error."""
+    insert(site, ["One"])
+    site.get("/todos?q=one").has_status(200).shows("One")
+    for q, words in (("o" * 60_000, "60000 letters"), ("%00", "a NUL"), ("%25" * 300, "300 %")):
+        page = site.get(f"/todos?q={q}")
+        page.did = f"GET /todos with {words} as q"
+        if page.status not in (400, 414):
+            page.has_status(200)
+            expect(not listed(page), page.did, "no todo", listed(page))
+
+
+def table(db: sqlite3.Connection) -> str:
+    """Return the name of the table of todos: the one with the columns title and completed."""
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = {row["name"] for row in db.execute(f'PRAGMA table_info("{name}")')}
+        if {"id", "title", "completed"} <= columns:
+            return f'"{name}"'
+    expect(False, "The database", "a table with the columns id, title and completed", "none")
+    raise AssertionError
+
+
+def insert(site: Site, rows: list[str] | list[None]) -> None:
+    """Put todos with these titles into the database, past the app."""
+    with site.database() as db:
+        name = table(db)
+        values = {"title": "", "completed": 0}
+        for column in db.execute(f"PRAGMA table_info({name})"):
+            if column["notnull"] and not column["pk"] and column["dflt_value"] is None:
+                values.setdefault(column["name"], filler(column["name"], column["type"]))
+        columns = ", ".join(f'"{column}"' for column in values)
+        marks = ", ".join(f":{column}" for column in values)
+        sql = f"INSERT INTO {name} ({columns}) VALUES ({marks})"
+        db.executemany(sql, [values | {"title": title} for title in rows])
+
+
+def filler(name: str, kind: str) -> object:
+    """Return a value for a column that a row must have."""
+    if re.search("DATE|TIME", kind, re.I) or re.search("creat|add|time|date|_at$|_on$", name, re.I):
+        return "2026-01-02 03:04:05.678901"
+    return 0 if re.search("INT|BOOL|NUM|REAL|FLOAT", kind, re.I) else ""
+
+
+def refuses(site: Site, title: str | None) -> str:
+    """Put a todo into the database; return what it says where it refuses that."""
+    with site.database() as db:
+        table(db)
+    try:
+        insert(site, [title])  # type: ignore[list-item]
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def into(title: str | None) -> str:
+    """Return in words what is put into the database."""
+    shown = repr(title) if not title or len(title) < 20 else f"{title[:3]}… ({len(title)})"
+    return f"INSERT of the title {shown} into the database"
+
+
+def titles(site: Site) -> list[str]:
+    """Return the titles in the database, the oldest first."""
+    with site.database() as db:
+        return [row["title"] for row in db.execute(f"SELECT title FROM {table(db)} ORDER BY id")]
+
+
+def time_of(site: Site, title: str) -> object:
+    """Return what the newest todo with this title has beside title, state and id."""
+    with site.database() as db:
+        sql = f"SELECT * FROM {table(db)} WHERE title = ? ORDER BY id DESC"
+        row = dict(db.execute(sql, [title]).fetchone() or {})
+    others = [value for name, value in row.items() if name not in ("id", "title", "completed")]
+    return next((value for value in others if re.match(r"\d{4}-", str(value))), others)
+
+
+def todos(number: int) -> list[str]:
+    """Return as many titles."""
+    return [f"Todo {i}" for i in range(1, number + 1)]
+
+
+def listed(page: Page) -> list[str]:
+    """Return the titles that a page of the list shows, in its order."""
+    return links_to_todos(page.has_status(200))
+
+
+def links_to_todos(page: Page) -> list[str]:
+    """Return the text of each link in a list that leads to a todo."""
+    links = page.html.select("ul li a[href]")
+    return [a.get_text().strip() for a in links if re.search(r"/todos/\d+/?$", str(a["href"]))]
+
+
+def shows_todos(page: Page, newest: int, oldest: int) -> None:
+    """Expect the todos of these numbers, and those between, the newest first."""
+    wanted = todos(newest)[oldest - 1 :][::-1]
+    shown = listed(page)
+    got = f"{len(shown)} todos: {shown[0]} to {shown[-1]}" if shown else "none"
+    likely = f"{len(wanted)} todos: Todo {newest} to Todo {oldest}"
+    expect(shown == wanted, page.did, likely, got)
+
+
+def link(page: Page, word: str) -> str | None:
+    """Return the address of the link to another page of the list, or None."""
+    for a in page.html.select("a[href]"):
+        if word.lower() in a.get_text().lower():
+            address = httpx.URL(f"http://localhost{page.path}").join(str(a["href"]))
+            return address.raw_path.decode()
+    return None
+
+
+def follow(site: Site, page: Page, word: str) -> Page:
+    """Go where the link says."""
+    address = link(page, word)
+    expect(address is not None, page.did, f"a link {word}", "none")
+    return site.get(str(address)).has_status(200)
+
+
+def has_links(page: Page, newer: bool, older: bool) -> None:
+    """Expect the links to newer and to older todos, or that there are none."""
+    for words, wanted in ((("Newest", "Newer"), newer), (("Older", "Oldest"), older)):
+        for word in words:
+            there = link(page, word) is not None
+            says = "a link" if wanted else "no link"
+            expect(there == wanted, page.did, f"{says} {word}", "one" if there else "none")
+
+
+def steps(site: Site, pages: int) -> dict[str, int]:
+    """Return what the first page costs, the one so many pages on, and the oldest, by address."""
+    page = first = site.get("/todos")
+    address = ""
+    for _ in range(pages):
+        page, address = follow(site, page, "Older"), str(link(page, "Older"))
+    follow(site, first, "Oldest")
+    paths = ["/todos", address, str(link(first, "Oldest"))]
+    command = site.probe("The pages of the list", STEPS, env={"PATHS": json.dumps(paths)}).exits(0)
+    return dict(zip(paths, json.loads(command.out), strict=True))
+
+
+def import_bytes(site: Site, data: bytes) -> Command:
+    """Import a file with these bytes."""
+    (site.folder / "new.csv").write_bytes(data)
+    return site.manage("import", "new.csv")
+
+
+def refuses_import(command: Command, pattern: str, like: str) -> None:
+    """Expect that a command says what is wrong, without a traceback, and an exit code for it."""
+    said = f"{command.out}\n{command.err}".strip()
+    last = said.splitlines()[-1] if said else "no output"
+    expect(command.code != 0, command.did, "an exit code other than 0", f"0: {last}")
+    expect("Traceback" not in said, command.did, "a sentence that says what is wrong", last)
+    expect(bool(re.search(pattern, said, re.I)), command.did, f"{like} in what it says", last)

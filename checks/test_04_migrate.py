@@ -1,0 +1,328 @@
+"""Lesson 4: the schema changes in steps, and the rows stay."""
+
+import re
+import sqlite3
+from contextlib import suppress
+
+from checks.test_02_blueprint import new_todo, post_form
+from course.answers import Command, expect
+from course.site import Site
+from course.verdicts import CheckFailed
+
+COLUMNS = ("id", "title", "completed", "created_at")
+AS_CREATE_DB_MADE_IT = """
+CREATE TABLE todo (
+    id INTEGER NOT NULL,
+    title VARCHAR(200) NOT NULL,
+    completed BOOLEAN NOT NULL,
+    created_at DATETIME NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT ck_todo_title CHECK (title = trim(title) AND length(title) BETWEEN 1 AND 200)
+)
+"""
+ROWS = [
+    (1, "Buy milk", 1, "2024-02-29 23:59:59.999999"),
+    (2, "读书 'and' \"more\"", 0, "2025-01-01 00:00:00.000000"),
+    (7, "x" * 200, 0, "2025-06-30 12:00:00.123456"),
+]
+NAMES = """
+from sqlalchemy import Column, ForeignKey, Integer, String, Table
+from App import create_app
+table = Table(
+    "loan", create_app().extensions["sqlalchemy"].metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(9), unique=True),
+    Column("place", String(9), unique=True),
+    Column("todo_id", ForeignKey("todo.id")),
+)
+for constraint in table.constraints:
+    print(type(constraint).__name__, "named", constraint.name)
+"""
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "further1", "{head}"
+
+
+def upgrade():
+    op.create_table("further", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade():
+    op.drop_table("further")
+"""
+BROKEN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "further2", "further1"
+
+
+def upgrade():
+    op.add_column("todo", sa.Column("place", sa.String(9)))
+    op.execute("UPDATE todo SET title = 'Changed'")
+    with op.batch_alter_table("todo") as todo:
+        todo.alter_column("title", type_=sa.String(300))
+    op.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def downgrade():
+    op.drop_column("todo", "place")
+"""
+
+
+def test_db_command(site: Site) -> None:
+    """`manage.py db` has Flask-Migrate's commands."""
+    command = db(site, "--help")
+    for name in ("init", "migrate", "upgrade", "downgrade", "stamp", "check"):
+        command.prints(name)
+
+
+def test_db_command_is_bound(site: Site) -> None:
+    """The commands find the app and its database, and take options."""
+    db(site, "init", "-d", "another")
+    expect(
+        (site.folder / "another" / "env.py").is_file(),
+        "python manage.py db init -d another",
+        "a folder another with env.py in it",
+        "none",
+    )
+
+
+def test_from_nothing(site: Site) -> None:
+    """`db upgrade` makes all that the app needs."""
+    upgrade(site)
+    made = words(columns(site))
+    expect("title" in made, "python manage.py db upgrade", "the table todo in the database", made)
+    site.get("/todos").has_status(200)
+    new_todo(site, "Move house")
+
+
+def test_first_migration(site: Site) -> None:
+    """The first migration makes what create_db made."""
+    site.new_database()
+    did = db(site, "upgrade", "+1").did
+    made = columns(site)
+    refuses(site, f"INSERT INTO todo ({', '.join(COLUMNS)}) VALUES (1, '', 0, '2026-01-01')")
+    write_lesson_3s(site)
+    wanted = columns(site)
+    expect(made == wanted, did, words(wanted), words(made))
+
+
+def test_create_db_is_gone(site: Site) -> None:
+    """No command but the migrations makes tables."""
+    site.manage("create_db").exits(2)
+
+
+def test_adopt(site: Site) -> None:
+    """A database of create_db's is stamped, and upgraded from there, with its rows."""
+    upgrade(site)
+    wanted = columns(site)
+    first = first_revision(site)
+    write_lesson_3s(site)
+    db(site, "stamp", first)
+    did = f"{db(site, 'upgrade').did}, with the database of lesson 3"
+    keeps(site, did, ROWS)
+    expect(columns(site) == wanted, did, words(wanted), words(columns(site)))
+
+
+def test_priority_in_the_form(site: Site) -> None:
+    """A todo's page has the three priorities, and the list shows those that are not normal."""
+    page = new_todo(site, "Pay the rent")
+    field = page.has("form [name=priority]", "a form with a field named priority")
+    expect(field.name == "select", page.did, "a <select> named priority", f"<{field.name}>")
+    options = {str(o.get("value", o.get_text().strip())): o for o in field.select("option")}
+    expect(
+        sorted(options) == ["high", "low", "normal"],
+        page.did,
+        "the options low, normal and high",
+        ", ".join(options) or "none",
+    )
+    chosen = [name for name, option in options.items() if option.has_attr("selected")]
+    expect(chosen == ["normal"], page.did, "normal selected for a new todo", chosen or "none")
+    page.has("label[for=priority], label:has([name=priority])", "a label for priority")
+    site.get("/todos").hides("normal")
+    there = str(post_form(page, "priority").get("action") or page.path)
+    for priority in ("high", "low"):
+        data = {"title": "Pay the rent", "priority": priority}
+        site.post(there, data=data).redirects_to("/todos")
+        site.get("/todos").has_status(200).shows(f"({priority})")
+    selected = site.get(page.path).has("option[selected]", "an option selected")
+    got = selected.get_text().strip()
+    expect("low" in got.lower(), f"GET {page.path}", "low selected, as it was chosen", got)
+
+
+def test_priority_refuses(site: Site) -> None:
+    """A priority that is none of the three changes nothing; one that is not sent stays."""
+    path = new_todo(site, "Pay the rent").path
+    site.post(path, data={"title": "Pay", "priority": "high"}).redirects_to("/todos")
+    site.post(path, data={"title": "Changed", "priority": "urgent"}).has_status(400)
+    site.get("/todos").has_status(200).hides("Changed").shows("(high)")
+    site.post(path, data={"title": "Pay"}).redirects_to("/todos")
+    site.get("/todos").has_status(200).shows("(high)")
+
+
+def test_priority_of_the_rows_before(site: Site) -> None:
+    """The upgrade gives every row of before a priority, and the database takes no other."""
+    upgrade(site)
+    write_lesson_3s(site, revision=first_revision(site))
+    did = f"{db(site, 'upgrade').did}, with todos there"
+    keeps(site, did, ROWS)
+    expect("priority" in columns(site), did, "a column priority in the table todo", "none")
+    with site.database() as database:
+        got = [row[0] for row in database.execute("SELECT priority FROM todo")]
+        expect(got == ["normal"] * len(ROWS), did, "the priority normal in each row", got)
+        columns_and_values = "(title, completed, created_at) VALUES ('New', 0, '2026-01-01')"
+        database.execute(f"INSERT INTO todo {columns_and_values}")
+        got = database.execute("SELECT priority FROM todo WHERE title = 'New'").fetchone()[0]
+        expect(got == "normal", "INSERT INTO todo without a priority", "normal, by a default", got)
+    for value in ("'urgent'", "NULL"):
+        refuses(site, f"UPDATE todo SET priority = {value}")
+
+
+def test_down_and_up(site: Site) -> None:
+    """Down to lesson 3's schema and up again, every row keeps what both can hold."""
+    upgrade(site)
+    with site.database() as database:
+        insert(database, ROWS)
+        with suppress(sqlite3.OperationalError):  # there is no priority yet
+            database.execute("UPDATE todo SET priority = 'high' WHERE id = 2")
+    first = first_revision(site)
+    did = db(site, "downgrade", first).did
+    keeps(site, did, ROWS)
+    expect(
+        list(columns(site)) == list(COLUMNS),
+        did,
+        f"the columns {', '.join(COLUMNS)}",
+        ", ".join(columns(site)),
+    )
+    refuses(site, "UPDATE todo SET title = ''")
+    did = f"{db(site, 'upgrade').did} again"
+    keeps(site, did, ROWS)
+    refuses(site, "UPDATE todo SET title = ' x'")
+
+
+def test_failed_upgrade(site: Site) -> None:
+    """Where one of several migrations fails, the database stays as it was."""
+    upgrade(site)
+    versions = site.folder / "migrations" / "versions"
+    with site.database() as database:
+        insert(database, ROWS)
+        head = database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        before = list(database.iterdump())
+    (versions / "further1.py").write_text(NEXT.format(head=head), "utf-8")
+    (versions / "further2.py").write_text(BROKEN, "utf-8")
+    command = site.manage("db", "upgrade").exits(1).says("nowhere")
+    with site.database() as database:
+        after = list(database.iterdump())
+    changed = [line for line in after if line not in before]
+    lost = [line for line in before if line not in after]
+    expect(
+        before == after,
+        f"{command.did}, where the second of two new migrations fails",
+        "the database as it was",
+        f"{' '.join((changed or lost or ['another order'])[0].split())[:120]}"
+        f" {'there' if changed else 'gone'}",
+    )
+
+
+def test_names(site: Site) -> None:
+    """Every constraint has a name, also where the model gives it none."""
+    command = site.probe("A new table with constraints", NAMES).exits(0)
+    for kind, number in (("Unique", 2), ("ForeignKey", 1), ("PrimaryKey", 1)):
+        names = re.findall(rf"^{kind}Constraint named (.+)$", command.out, re.MULTILINE)
+        expect(
+            len(set(names) - {"None"}) == number,
+            f"A new table with {number} {kind}Constraint",
+            "a name of its own for each",
+            ", ".join(names),
+        )
+
+
+def test_no_drift(site: Site) -> None:
+    """The migrations make what the models say."""
+    upgrade(site)
+    db(site, "check")
+
+
+def db(site: Site, *args: str) -> Command:
+    """Run a command of Flask-Migrate's that must not fail."""
+    return site.manage("db", *args).exits(0)
+
+
+def upgrade(site: Site) -> None:
+    """See that all migrations have run in the database; what prepares the copy has run them."""
+    with suppress(CheckFailed), site.database() as database:
+        tables = "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
+        if database.execute(tables).fetchone():
+            return
+    site.new_database()
+    db(site, "upgrade")
+
+
+def first_revision(site: Site) -> str:
+    """Return the id of the first migration."""
+    command = db(site, "history")
+    match = re.search(r"^<base> -> (\w+)", command.out, re.MULTILINE)
+    expect(match is not None, command.did, "a first migration: a line '<base> -> …'", "none")
+    assert match
+    return match[1]
+
+
+def write_lesson_3s(site: Site, revision: str | None = None) -> None:
+    """Make the database what create_db has made of it, with rows; stamped, where there is one."""
+    with site.database() as database:
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        for (name,) in database.execute(tables).fetchall():
+            database.execute(f'DROP TABLE "{name}"')
+        database.execute(AS_CREATE_DB_MADE_IT)
+        insert(database, ROWS)
+        if revision:
+            database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+            database.execute("INSERT INTO alembic_version VALUES (?)", [revision])
+
+
+def insert(database: sqlite3.Connection, rows: list[tuple]) -> None:
+    """Add todos, each with a value for all COLUMNS."""
+    database.executemany(f"INSERT INTO todo ({', '.join(COLUMNS)}) VALUES (?, ?, ?, ?)", rows)
+
+
+def keeps(site: Site, did: str, rows: list[tuple]) -> None:
+    """Expect these todos, and no others."""
+    with site.database() as database:
+        got = database.execute(f"SELECT {', '.join(COLUMNS)} FROM todo ORDER BY id").fetchall()
+    found = [tuple(row) for row in got]
+    other = [row for row in found if row not in rows] or [row for row in rows if row not in found]
+    expect(
+        found == rows,
+        did,
+        f"the {len(rows)} todos that were there, unchanged",
+        f"{len(found)}; not so: {other[:1]}",
+    )
+
+
+def columns(site: Site) -> dict[str, tuple]:
+    """Return what the table todo has: its columns, each with type and whether it may be NULL."""
+    with site.database() as database:
+        rows = database.execute("PRAGMA table_info(todo)").fetchall()
+    return {row["name"]: (row["type"], bool(row["notnull"]), bool(row["pk"])) for row in rows}
+
+
+def words(table: dict[str, tuple]) -> str:
+    """Return the columns as a person reads them."""
+    found = (
+        f"{name} {kind}{' NOT NULL' if required else ''}"
+        for name, (kind, required, _) in table.items()
+    )
+    return f"the table todo with {', '.join(found)}" if table else "no table todo"
+
+
+def refuses(site: Site, statement: str) -> None:
+    """Expect the database itself to refuse a statement."""
+    with site.database() as database:
+        try:
+            database.execute(statement)
+        except sqlite3.IntegrityError:
+            return
+    raise CheckFailed(statement, "the database to refuse it", "no error")

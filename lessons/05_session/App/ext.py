@@ -1,0 +1,49 @@
+"""The objects of other packages, and the one function that binds them to the app."""
+
+import sqlite3
+
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, MetaData, event
+
+# A constraint without a name can be made, but no migration can drop or change it.
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+
+db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
+migrate = Migrate(transactional_ddl=True)
+
+
+def init_ext(app):
+    db.init_app(app)
+    migrate.init_app(app, db)
+
+
+@migrate.configure
+def migrate_whole_or_not_at_all(config):
+    """Have SQLite undo a migration that fails, as PostgreSQL does: Python's driver must be told.
+
+    Its foreign keys rest meanwhile, because SQLite changes a table by making it anew.
+    """
+    if db.engine.dialect.name == "sqlite":
+        event.listen(db.engine, "begin", begin_migration)
+    return config
+
+
+def begin_migration(connection):
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@event.listens_for(Engine, "connect")
+def set_up_sqlite(connection, record):
+    """Let requests read while one writes, and let two that write wait for each other."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA busy_timeout = 10000")  # milliseconds
+        connection.execute("PRAGMA journal_mode = WAL")
+        # TODO 5.4: Have SQLite check foreign keys, which it does only for a connection that asks
+        #   for it: PRAGMA foreign_keys = ON.

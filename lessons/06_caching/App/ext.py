@@ -1,0 +1,51 @@
+"""The objects of other packages, and the one function that binds them to the app."""
+
+import sqlite3
+
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, MetaData, event
+
+# A constraint without a name can be made, but no migration can drop or change it.
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+
+db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
+migrate = Migrate(transactional_ddl=True)
+# TODO 6.2: Make cache, a Cache() of flask_caching.
+
+
+def init_ext(app):
+    # TODO 6.2: Where CACHE_TYPE is none of the four types, raise a RuntimeError that names it and
+    #   them. Set CACHE_DIR to the folder cache in app.instance_path. Bind cache to the app.
+    db.init_app(app)
+    migrate.init_app(app, db)
+
+
+@migrate.configure
+def migrate_whole_or_not_at_all(config):
+    """Have SQLite undo a migration that fails, as PostgreSQL does: Python's driver must be told.
+
+    Its foreign keys rest meanwhile, because SQLite changes a table by making it anew.
+    """
+    if db.engine.dialect.name == "sqlite":
+        event.listen(db.engine, "begin", begin_migration)
+    return config
+
+
+def begin_migration(connection):
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@event.listens_for(Engine, "connect")
+def set_up_sqlite(connection, record):
+    """Let requests read while one writes, let two that write wait, and have foreign keys hold."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA busy_timeout = 10000")  # milliseconds
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")

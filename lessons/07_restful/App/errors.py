@@ -1,0 +1,23 @@
+"""The error pages of the whole app, for every error that HTTP has a status for."""
+
+from flask import render_template
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException, NotFound
+
+
+def init_app(app):
+    app.register_error_handler(HTTPException, show_error)
+    app.register_error_handler(StaleDataError, show_gone)
+
+
+# TODO 7.4: Below /api/, an error is JSON: {"message": error.description, "errors": {}}, or what it
+#   has in error.data. Keep the status and the headers of error.get_response().
+def show_error(error):
+    response = error.get_response()  # has the error's headers too: a 405 says what is allowed
+    response.data = render_template("error.html", error=error)
+    return response
+
+
+def show_gone(error):
+    """Someone else has deleted, a moment before, what was to be changed."""
+    return show_error(NotFound())

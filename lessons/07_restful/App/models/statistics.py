@@ -1,0 +1,59 @@
+"""What all todos say in numbers. To count them reads every row, so it is done once a change."""
+
+from threading import Lock
+from uuid import uuid4
+
+from flask import g
+from sqlalchemy import event, func, select
+
+from App.ext import cache, db
+from App.models.todo import Todo
+from App.models.user import User
+
+MOST_USERS = 10
+
+counting = Lock()
+
+
+def statistics(since):
+    """Return the numbers of all todos; those by day begin with the date `since`.
+
+    g.cache is "hit" or "miss" afterwards. Many may ask at once: one counts, the others wait for it.
+    """
+    g.cache = "hit"
+    db.session.rollback()  # whoever waits gives back the connection that the one who counts needs
+    with counting:
+        return count(since, last_change())
+
+
+@cache.memoize()
+def count(since, change):
+    """Read every row. `change` is here to be a part of the key: after a write it is another one."""
+    g.cache = "miss"
+    todos = func.count(Todo.id)
+    total, completed = db.session.execute(select(todos, todos.filter(Todo.completed))).one()
+    day = func.date(Todo.created_at)
+    days = select(day, todos).where(Todo.created_at >= since).group_by(day).order_by(day.desc())
+    users = select(User.name, todos).join(Todo).group_by(User.id, User.name)
+    users = users.order_by(todos.desc(), User.name).limit(MOST_USERS)
+    return {
+        "total": total,
+        "completed": completed,
+        "by_day": [(str(day), number) for day, number in db.session.execute(days)],
+        "by_user": [tuple(row) for row in db.session.execute(users)],
+    }
+
+
+def last_change():
+    return cache.get("last_change") or note_change()
+
+
+@event.listens_for(db.session, "after_commit")
+def note_change(session=None):
+    """Whoever changes something, in a page or a command: the next to ask has it counted again.
+
+    cache.delete_memoized(count) is made for this, but a count that ends just then can undo it.
+    """
+    change = uuid4().hex
+    cache.set("last_change", change)
+    return change

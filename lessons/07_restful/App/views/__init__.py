@@ -1,0 +1,1 @@
+"""The views: a module and a blueprint for each feature."""

@@ -1,0 +1,20 @@
+"""The page of the statistics."""
+
+from datetime import timedelta
+
+from flask import Blueprint, abort, g, make_response, render_template, request
+
+from App.models import now, statistics
+
+blue = Blueprint("stats", __name__)
+
+
+@blue.get("/stats")
+def show():
+    days = request.args.get("days", 30, type=int)
+    if not 1 <= days <= 366:
+        abort(400, "The number of days is from 1 to 366.")
+    numbers = statistics(now().date() - timedelta(days=days - 1))
+    response = make_response(render_template("stats.html", numbers=numbers, days=days))
+    response.headers["X-Cache"] = g.cache
+    return response

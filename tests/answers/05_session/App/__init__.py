@@ -1,0 +1,56 @@
+import os
+import time
+
+from flask import Flask, abort, g, render_template, request, session
+from werkzeug.exceptions import HTTPException
+
+from . import models, stores
+from .accounts import accounts, private
+from .ext import init_ext
+from .pages import pages
+from .todo_pages import todo_pages
+
+
+def create_app(settings=None):
+    app = Flask("App")
+    app.config.from_pyfile("settings.py")
+    if settings:
+        app.config.update(settings)
+    if os.environ.get("APP_ENV") != "development":
+        app.config["SESSION_COOKIE_SECURE"] = True
+        if not os.environ.get("SECRET_KEY") or app.secret_key == app.config["KNOWN"]:
+            raise SystemExit("Please set SECRET_KEY to something secret.")
+    for blueprint in (pages, todo_pages, accounts, private):
+        app.register_blueprint(blueprint)
+    init_ext(app)
+    stores.init_app(app)
+
+    @app.before_request
+    def before():
+        g.began = time.monotonic_ns()
+        g.user = None
+        if request.method == "POST" and foreign():
+            abort(403)
+        if "who" in session:
+            g.user = models.sa.session.get(models.Member, session["who"])
+
+    @app.after_request
+    def after(response):
+        took = (time.monotonic_ns() - g.began) / 1_000_000
+        response.headers["Server-Timing"] = f"app;dur={took}"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def error_page(error):
+        headers = [(k, v) for k, v in error.get_headers() if k.lower() != "content-type"]
+        return render_template("pages/oops.html", error=error), error.code, headers
+
+    return app
+
+
+def foreign():
+    origins = (None, request.host_url.rstrip("/"))
+    return (
+        request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        or request.headers.get("Origin") not in origins
+    )

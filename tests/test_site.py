@@ -1,0 +1,361 @@
+"""What a check works with: browsers, the database, and a copy that is prepared."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import NestedChecker
+
+from course.catalog import Course, load
+from course.checker import Checker
+from course.processes import ForkServer, ForkServers
+from course.site import Site
+from course.snapshot import Snapshot, take
+from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut
+
+APP = """
+import os, sqlite3, sys, time
+from pathlib import Path
+from flask import Flask, request
+
+app = Flask(__name__)
+visits = []
+
+def database():
+    Path("instance").mkdir(exist_ok=True)
+    return sqlite3.connect("instance/todo.db")
+
+@app.get("/cookies")
+def cookies():
+    return dict(request.cookies)
+
+@app.get("/set/<name>/<value>")
+def set_cookie(name, value):
+    response = app.make_response("set")
+    response.set_cookie(name, value, secure=True, httponly=True, samesite="Lax", path="/far")
+    response.set_cookie("seen", "yes")
+    return response
+
+@app.get("/drop/<name>")
+def drop(name):
+    response = app.make_response("dropped")
+    response.delete_cookie(name)
+    return response
+
+@app.get("/odd")
+def odd():
+    headers = [("Set-Cookie", 'odd="a\\\\054b"; Partitioned; Path=/'), ("Set-Cookie", "a b=c")]
+    headers.append(("Set-Cookie", "old=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"))
+    return "odd", headers
+
+@app.get("/moved/")
+def moved():
+    return dict(request.cookies)
+
+@app.route("/echo", methods=["GET", "POST"])
+def echo():
+    return {"type": request.content_type, "body": request.get_data(as_text=True)}
+
+@app.get("/together/<int:n>")
+def together(n):
+    visits.append(n)
+    end = time.monotonic() + 5
+    while len(visits) < n and time.monotonic() < end:
+        time.sleep(0.005)
+    return str(len(visits))
+
+@app.get("/environment")
+def environment():
+    return {"all": dict(os.environ), "hour": time.localtime(0).tm_hour}
+
+@app.get("/loop")
+def loop():
+    while True:
+        time.sleep(1)
+
+@app.get("/exit")
+def exit():
+    os._exit(3)
+
+@app.get("/add")
+def add():
+    with database() as connection:
+        connection.execute("insert into todo (title) values ('Buy milk')")
+    return "added"
+
+if sys.argv[1:] == ["create_db"]:
+    with database() as connection:
+        connection.execute("create table todo (id integer primary key, title text not null)")
+    print("created")
+    print("warned", file=sys.stderr)
+elif __name__ == "__main__":
+    app.run()
+"""
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[ForkServer]:
+    with ForkServer(("flask", "sqlite3")) as forks:
+        yield forks
+
+
+@pytest.fixture
+def site(forks: ForkServer, tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "lesson"
+    Snapshot({"app.py": APP.encode()}).write(folder)
+    site = Site(forks, folder, tmp_path, (["app.py"],), frozenset(), {})
+    yield site
+    site.stop()
+
+
+def fails(do: Callable[[], object], *parts: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        do()
+    for part in parts:
+        assert part in str(caught.value)
+
+
+# Browsers
+
+
+def test_each_browser_has_its_own_cookies(site: Site) -> None:
+    other = site.browser()
+    page = site.get("/set/colour/red")
+    assert page.cookies["colour"]["httponly"] is True
+    assert page.cookies["colour"]["secure"] is True
+    assert (page.cookies["colour"]["samesite"], page.cookies["colour"]["path"]) == ("Lax", "/far")
+    assert page.cookies["seen"]["httponly"] == ""
+    other.get("/set/colour/blue")
+    assert site.cookies == {"colour": "red", "seen": "yes"}
+    assert site.get("/cookies").json() == site.cookies
+    assert other.get("/cookies").json() == {"colour": "blue", "seen": "yes"}
+    assert site.browser().get("/cookies").json() == {}
+
+
+def test_cookies_are_kept_dropped_and_replaced(site: Site) -> None:
+    site.get("/set/colour/red")
+    site.start()
+    assert site.get("/cookies").json()["colour"] == "red"
+    site.get("/drop/colour")
+    assert site.get("/cookies").json() == {"seen": "yes"}
+    site.set_cookie("seen", "no")
+    assert site.get("/cookies").json() == {"seen": "no"}
+    assert site.get("/cookies", headers={"cookie": "mine=1"}).json() == {"mine": "1"}
+    assert site.get("/moved").json() == {"seen": "no"}
+    site.clear_cookies()
+    assert site.get("/cookies").json() == {}
+
+
+def test_cookies_that_are_unusual(site: Site) -> None:
+    page = site.get("/odd")
+    assert page.cookies["odd"].value == "a,b"
+    assert site.cookies == {"odd": r'"a\054b"'}
+    assert site.get("/cookies").json() == {"odd": "a,b"}
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/loop", TimedOut), ("/exit", Crashed)])
+def test_another_browser_says_why_no_answer_comes(
+    path: str, kind: type[CheckFailed], site: Site
+) -> None:
+    with pytest.raises(kind, match=f"GET {path}: expected an answer"):
+        site.browser().get(path)
+    assert site.get("/cookies").status == 200  # the app has been started anew
+
+
+def test_requests_at_once(site: Site) -> None:
+    site.set_cookie("colour", "red")
+    assert [page.body for page in site.at_once(8, "/together/8")] == ["8"] * 8
+    assert [page.json() for page in site.at_once(2, "/cookies")] == [{"colour": "red"}] * 2
+    with pytest.raises(Crashed, match="GET /exit, 3 at once: expected an answer"):
+        site.at_once(3, "/exit")
+    with pytest.raises(TimedOut, match="within 3 seconds"):
+        site.at_once(2, "/loop")
+    assert site.get("/cookies").status == 200
+
+
+def test_bodies(site: Site) -> None:
+    page = site.post("/echo", json={"title": "Milk"})
+    assert page.json() == {"type": "application/json", "body": '{"title":"Milk"}'}
+    assert page.did == 'POST /echo with JSON {"title": "Milk"}'
+    page = site.post("/echo", content=b"{", headers={"Content-Type": "application/json"})
+    assert page.json() == {"type": "application/json", "body": "{"}
+    assert page.did == "POST /echo with the body '{'"
+    assert site.post("/echo", data={"n": 1}).did == "POST /echo with n='1'"
+    assert site.post("/echo", content="x" * 100).did.endswith(f"'{'x' * 20}… (100 characters)'")
+
+
+def test_a_body_that_is_no_json(site: Site) -> None:
+    page = site.get("/drop/x")
+    fails(page.json, "GET /drop/x: expected a JSON body, got status 200 OK and dropped.")
+    fails(site.get("/none").json, "got status 404 Not Found and <!doctype html>")
+
+
+# The terminal, and what everything has in its environment
+
+
+def test_environment(site: Site) -> None:
+    site.env["COLOUR"] = "red"
+    site.env["SHAPE"] = "round"
+    site.start(env={"SHAPE": "square"})
+    seen = site.get("/environment").json()["all"]
+    assert (seen["COLOUR"], seen["SHAPE"], seen["APP_ENV"]) == ("red", "square", "development")
+    code = "import os; print(os.environ['COLOUR'], os.environ['APP_ENV'])"
+    site.probe("It", code).prints("red development")
+    site.probe("It", code, env={"APP_ENV": "production"}).prints("red production")
+
+
+def test_time_zone(site: Site) -> None:
+    site.start(env={"TZ": "Asia/Tokyo"})
+    assert site.get("/environment").json()["hour"] == 9
+
+
+def test_says(site: Site) -> None:
+    command = site.run("app.py", "create_db")
+    command.says("created").says("warned")
+    fails(lambda: command.says("gone"), "expected 'gone' in what it writes, got created.")
+
+
+# The database
+
+
+def test_database(site: Site) -> None:
+    def no_table() -> None:
+        with site.database() as database:
+            database.execute("select * from tasks")
+
+    def written_twice() -> None:
+        with site.database() as database:
+            database.execute("insert into todo (title) values ('Lost')")
+            database.execute("insert into todo (title) values (null)")
+
+    fails(no_table, "The database: expected one SQLite file in the lesson's folder, got none.")
+    site.run("app.py", "create_db").exits(0)
+    site.get("/add")
+    with site.database() as database:
+        assert [row["title"] for row in database.execute("select * from todo")] == ["Buy milk"]
+        database.execute("insert into todo (title) values ('Read')")
+    fails(no_table, "The database instance/todo.db: expected", "got no such table: tasks")
+    fails(written_twice, "NOT NULL constraint failed")
+    with site.database() as database:
+        assert len(database.execute("select * from todo").fetchall()) == 2
+    shutil.copy(site.folder / "instance" / "todo.db", site.folder / "other.data")
+    fails(no_table, "got instance/todo.db, other.data.")
+
+
+def test_new_database(site: Site) -> None:
+    site.run("app.py", "create_db").exits(0)
+    site.get("/add")
+    (site.folder / "instance" / "todo.db-wal").touch()
+    (site.folder / "app.db").write_bytes((site.folder / "instance" / "todo.db").read_bytes())
+    (site.folder / "notes.db").write_text("no database")
+    site.new_database()
+    names = {path.name for path in site.folder.iterdir()} - {"__pycache__"}
+    assert names == {"app.py", "notes.db"}
+    site.run("app.py", "create_db").exits(0)
+    site.get("/add").has_status(200)
+
+
+# A copy that is prepared
+
+CHECKS = """
+from course.site import Site
+
+def test_empty(site: Site) -> None:
+    site.get("/add").has_status(200)
+    with site.database() as database:
+        assert len(database.execute("select * from todo").fetchall()) == 1
+
+def test_empty_again(site: Site) -> None:
+    test_empty(site)
+
+def test_no_database(site: Site) -> None:
+    site.get("/cookies").has_status(200)
+"""
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, course: Course) -> Course:
+    """A course of two lessons, of which the second is to be prepared."""
+    checks = tmp_path / "checks"
+    checks.mkdir()
+    shutil.copy(course.root / "checks" / "pytest.ini", checks)
+    text = ""
+    for number, name in enumerate(("none", "some", "more")):
+        folder = f"{name}_{tmp_path.name}"  # pytest imports one module of a name, in one process
+        (checks / f"test_{folder}.py").write_text(CHECKS)
+        text += textwrap.dedent(f"""
+            [[lesson]]
+            number = {number}
+            folder = "{folder}"
+            serve = "python app.py"
+            imports = ["flask", "sqlite3"]
+            task = []
+            title = ""
+            adds = ""
+            pain = ""
+            taught = ""
+            edit = ""
+        """)
+    text = text.replace("number = 1", 'number = 1\nprepare = "python app.py create_db"')
+    (tmp_path / "lessons").mkdir()
+    (tmp_path / "lessons" / "course.toml").write_text(text)
+    return load(tmp_path)
+
+
+def states(course: Course, number: int, app: str, *names: str) -> dict[str, str]:
+    lesson = course.lesson(number)
+    copy = Snapshot({"app.py": app.encode()})
+    with ForkServers() as servers:
+        checker: Checker = NestedChecker(course, servers)
+        found = checker.results(lesson, copy, lesson.checks, frozenset(names))
+    return {name: result.state for name, result in found.items()}
+
+
+def test_each_check_has_a_database_that_was_made_once(prepared: Course, tmp_path: Path) -> None:
+    count = f"import os\nos.write(os.open({str(tmp_path / 'count')!r}, 0o2101), b'x')\n"
+    app = APP.replace('    print("created")', textwrap.indent(count, "    ") + "    1")
+    found = states(prepared, 1, app, "test_empty", "test_empty_again")
+    assert found == {"test_empty": PASSED, "test_empty_again": PASSED}
+    assert (tmp_path / "count").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["1 / 0", "os._exit(3)", "os.kill(os.getppid(), 9)", "print('x' * 10**7)", "time.sleep(60)"],
+)
+def test_checks_go_on_where_nothing_can_be_prepared(wrong: str, prepared: Course) -> None:
+    app = APP.replace('    print("created")', f"    {wrong}")
+    assert app != APP
+    assert states(prepared, 1, app, "test_no_database") == {"test_no_database": PASSED}
+
+
+def test_ways_to_prepare(prepared: Course) -> None:
+    none, some, more = prepared.lessons
+    assert prepared.ways_to_prepare(none) == ()
+    assert prepared.ways_to_prepare(some) == ("python app.py create_db",)
+    assert prepared.ways_to_prepare(more) == ("python app.py create_db",)
+    text = (prepared.root / "lessons" / "course.toml").read_text()
+    text = text.replace("number = 2", 'number = 2\nprepare = "python app.py db upgrade"')
+    (prepared.root / "lessons" / "course.toml").write_text(text)
+    course = load(prepared.root)
+    ways = ("python app.py db upgrade", "python app.py create_db")
+    assert course.ways_to_prepare(course.lesson(2)) == ways
+    app = APP.replace("if sys.argv", "assert sys.argv[1:] != ['db', 'upgrade']\nif sys.argv")
+    assert states(course, 2, app, "test_empty") == {"test_empty": PASSED}
+
+
+def test_what_running_makes_is_not_the_students(tmp_path: Path) -> None:
+    for name in ("app.py", "migrations/env.py", "migrations/versions/1_.py", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    written = take(tmp_path)
+    for name in ("instance/a.db", "instance/sessions/1", "App/todo.db", "x.sqlite3-wal"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert take(tmp_path) == written
+    assert "migrations/versions/1_.py" in written.files
+    assert len(take(tmp_path, made=True).files) == len(written.files) + 4
