@@ -9,8 +9,8 @@
 #   statistics() call it. Set g.cache to "hit" before the call, and to "miss" in count().
 
 
-# TODO 6.5: Give count() a second argument, which is another text after every commit. The function
-#   that makes it listens for "after_commit" of db.session, and puts it into the cache.
+# TODO 6.5: Give count() a second argument, which is another text after every commit. The cache
+#   keeps that text; a function that listens for "after_commit" of db.session deletes it there.
 
 
 # TODO 6.6: Have one thread count while the others wait, with a Lock. A thread that waits holds no

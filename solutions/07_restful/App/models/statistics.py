@@ -45,15 +45,18 @@ def count(since, change):
 
 
 def last_change():
-    return cache.get("last_change") or note_change()
+    """Return a text that is another one after each change: the first to ask for it makes it up."""
+    change = cache.get("last_change")
+    if change is None:
+        change = uuid4().hex
+        cache.set("last_change", change)
+    return change
 
 
 @event.listens_for(db.session, "after_commit")
-def note_change(session=None):
+def note_change(session):
     """Whoever changes something, in a page or a command: the next to ask has it counted again.
 
     cache.delete_memoized(count) is made for this, but a count that ends just then can undo it.
     """
-    change = uuid4().hex
-    cache.set("last_change", change)
-    return change
+    cache.delete("last_change")
