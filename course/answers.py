@@ -118,11 +118,11 @@ class Page:
         raise self._failed(f"a link with the text {text!r}", self._read())
 
     def links(self) -> list[str]:
-        """Return where the page leads: every href, src and action in it."""
+        """Return where the page leads: every href, src and action, but for data in the page."""
         return [
             str(tag[name])
             for name in ("href", "src", "action")
-            for tag in self.html.select(f"[{name}]")
+            for tag in self.html.select(f'[{name}]:not([{name}^="data:"])')
         ]
 
     def _expect(self, so: bool, expected: str, got: str) -> Self:

@@ -34,6 +34,7 @@ def page(title, body):
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>{title}</title>
   <link rel="stylesheet" href="/static/style.css">
+  <link rel="icon" href="data:,">
 </head>
 <body>
   <nav><a href="/">Home</a> <a href="/todos">Todos</a></nav>
