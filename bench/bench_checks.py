@@ -36,6 +36,7 @@ def main() -> None:
                 [sys.executable, "-m", "pytest", "-q", str(test)], check=True, capture_output=True
             )
 
+        everything = 0.0
         for lesson in course.lessons:
 
             def cold(lesson=lesson) -> None:
@@ -49,11 +50,13 @@ def main() -> None:
                 warm=lambda lesson=lesson: checker.check(lesson, lesson.solution),
                 cold=cold,
             )
+            everything += found["warm"]
             of = f"pytest on one empty test ({found['pytest']:.3f} s)"
             report(f"lesson {lesson.number}: all checks, warm", found["warm"], found["pytest"], of)
             report(
                 f"lesson {lesson.number}: course check, cold", found["cold"], found["pytest"], of
             )
+        report("all lessons: all checks, warm", everything, found["pytest"], of)
 
 
 if __name__ == "__main__":

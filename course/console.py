@@ -98,6 +98,8 @@ def _width() -> int:
 
 def table(course: Course, found: dict[int, Sequence[Verdict]]) -> None:
     """Print how all lessons stand: a row a lesson, a mark a task."""
+    widest = max(len(lesson.title) for lesson in course.lessons)
+    most = max(len(lesson.tasks) for lesson in course.lessons)
     for lesson in course.lessons:
         verdicts_ = {verdict.id: verdict for verdict in found.get(lesson.number, ())}
         marks = []
@@ -105,9 +107,10 @@ def table(course: Course, found: dict[int, Sequence[Verdict]]) -> None:
             state = verdicts_[task.id].state if task.id in verdicts_ else NOT_ATTEMPTED
             mark, colour = MARKS[state]
             marks.append(click.style(mark, fg=colour))
+        marks += " " * (most - len(marks))
         passed = sum(verdict.state == PASSED for verdict in verdicts_.values())
         note = f"{passed} of {len(lesson.tasks)}" if verdicts_ else "not begun"
-        say(f"{lesson.number}  {lesson.title:<32}  {'  '.join(marks)}   {note}")
+        say(f"{lesson.number}  {lesson.title:<{widest}}  {'  '.join(marks)}   {note}")
 
 
 def earlier(lessons: Sequence[Lesson], lost: Sequence[Verdict]) -> None:
