@@ -464,9 +464,15 @@ def test_no_write_is_lost_and_nothing_fails_under_load(service: Service) -> None
     assert there == {id: there[id] for id in before - {disputed}} | kept
     assert len(ada.todos()) == sum(future.result() for future in pages)
     assert carol.todos() == {}
-    assert (
-        "Exception on" not in service.log
-    )  # what Flask logs of a 500; cachelib logs files deleted meanwhile
+    nothing_went_wrong(service.log)
+
+
+def nothing_went_wrong(log: str) -> None:
+    """See that the log has no traceback but those of one warning, which is of no consequence.
+
+    cachelib gives it where a file of the cache, just written, is deleted by another thread.
+    """
+    assert log.count("Traceback") == log.count("Exception raised while handling cache file"), log
 
 
 @dataclass
@@ -519,9 +525,7 @@ def test_a_killed_worker_loses_no_todo(service: Service) -> None:
     assert set(more) <= unanswered
     assert len(more) <= len(posters)
     assert len(service.workers) == len(before)
-    assert (
-        "Exception on" not in service.log
-    )  # what Flask logs of a 500; cachelib logs files deleted meanwhile
+    nothing_went_wrong(service.log)
 
 
 @on_the_page
