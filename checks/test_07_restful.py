@@ -7,7 +7,8 @@ from urllib.parse import urljoin, urlsplit
 
 from checks.test_02_blueprint import blueprint_of, navigation
 from checks.test_03_sqlalchemy import insert, table
-from checks.test_06_caching import register, shows_now, visit
+from checks.test_05_session import register
+from checks.test_06_caching import shows_now, visit
 from course.answers import Page, expect
 from course.browser import Browser
 from course.site import Site

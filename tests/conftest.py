@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import URLError
@@ -22,7 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from course.catalog import Course, load  # noqa: E402
 from course.checker import Checker, Result  # noqa: E402
+from course.preparing import prepare  # noqa: E402
 from course.processes import ForkServers  # noqa: E402
+from course.site import Site  # noqa: E402
+from course.snapshot import take  # noqa: E402
 
 
 class NestedChecker(Checker):
@@ -45,6 +49,24 @@ def course() -> Course:
 def checker(course: Course) -> Iterator[Checker]:
     with ForkServers() as servers:
         yield NestedChecker(course, servers)
+
+
+@pytest.fixture
+def solution(course: Course, checker: Checker, tmp_path: Path) -> Iterator[Callable[[int], Site]]:
+    """Return a copy of a lesson's solution, prepared, as the checks see one."""
+    with ExitStack() as stack:
+
+        def site(number: int) -> Site:
+            lesson = course.lesson(number)
+            forks = checker.servers.get(course.imports(lesson))
+            ready = prepare(forks, take(lesson.solution), course.ways_to_prepare(lesson)).copy
+            ready.write(tmp_path / "lesson")
+            way = lesson.serve.format(port=5000).split()[1:]
+            site = Site(forks, tmp_path / "lesson", tmp_path, (way,), frozenset(), {})
+            stack.callback(site.stop)
+            return site
+
+        yield site
 
 
 def tracked_files() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,15 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 import yaml
-from conftest import until
+from conftest import ROOT
+from services import server
 
-from course.site import free_port
-
-ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "docs" / "openapi.yaml"
 LISTED = """
 import App
@@ -40,20 +40,13 @@ def solution(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(solution: Path) -> Iterator[str]:
     """The URL at which the copy is served."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with (solution / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", "-p", str(port), "-D", "-R"],
-            cwd=solution, env=environment(), stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        until(lambda: answers(f"{url}/api/todos") or server.poll() is not None)
-        assert server.poll() is None, (solution / "log").read_text()
-        yield url
-    finally:
-        server.kill()
-        server.wait()
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "manage.py", "runserver", "-p", str(port), "-D", "-R"]
+
+    log = solution / "log"
+    with server(command, answers, log, folder=solution, variables=environment()) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def environment() -> dict[str, str]:
@@ -72,9 +65,10 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def answers(url: str) -> bool:
-    with urlopen(url) as response:
+def answers(port: int) -> bool:
+    with contextlib.suppress(URLError), urlopen(f"http://127.0.0.1:{port}/api/todos") as response:
         return bool(response.status == 200)
+    return False
 
 
 def test_schemathesis_finds_nothing(served: str, tmp_path: Path) -> None:

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
 
-from checks.test_06_caching import TYPES, register
-from course.catalog import Course
-from course.checker import Checker
-from course.preparing import prepare
+from checks.test_05_session import register
+from checks.test_06_caching import TYPES
 from course.site import Site
-from course.snapshot import take
 
 SHARED = ("FileSystemCache", "RedisCache")
 """The types that other processes see."""
 
 
 @pytest.fixture
-def sites(
-    request: pytest.FixtureRequest, course: Course, checker: Checker, tmp_path: Path
-) -> Iterator[Callable[[str], Site]]:
+def sites(request: pytest.FixtureRequest, solution: Callable[[int], Site]) -> Callable[[str], Site]:
     """Return the solution, with the cache that is named."""
-    lesson = course.lesson(6)
-    forks = checker.servers.get(course.imports(lesson))
-    ready = prepare(forks, take(lesson.solution), course.ways_to_prepare(lesson)).copy
-    ready.write(tmp_path / "lesson")
-    way = lesson.serve.format(port=5000).split()[1:]
-    site = Site(forks, tmp_path / "lesson", tmp_path, (way,), frozenset(), {})
 
     def caching(kind: str) -> Site:
+        site = solution(6)
         site.env["CACHE_TYPE"] = kind
         if kind == "RedisCache":
             site.env["REDIS_URL"] = request.getfixturevalue("redis")
             Redis.from_url(site.env["REDIS_URL"]).flushall()
         return site
 
-    yield caching
-    site.stop()
+    return caching
 
 
 @pytest.mark.parametrize("kind", TYPES)
