@@ -332,6 +332,8 @@ def test_import(site: Site) -> None:
     expect(found == wanted, "import of a CSV file with 3 todos", f"{wanted}", found)
     import_bytes(site, b"title,completed\nPlain,no\n").exits(0)
     site.get("/todos").has_status(200).shows("Plain").shows('Bread, butter and "jam"')
+    import_bytes(site, b"title,completed\n").exits(0)
+    expect(len(titles(site)) == 5, "import of no todos", "the 5 of before", len(titles(site)))
 
 
 def test_import_refuses(site: Site) -> None:

@@ -355,6 +355,7 @@ def test_preflight(site: Site) -> None:
             "Content-Type in Access-Control-Allow-Headers",
             ", ".join(sorted(names)) or "no such header",
         )
+    is_error(site.request("OPTIONS", "/api/nothing", headers=headers).has_status(404))
 
 
 # 7.6
@@ -459,6 +460,15 @@ def test_link(site: Site) -> None:
                 same = titles(listed(site.get(url)))
                 first = f"Todo {50 - 10 * there}"
                 expect(same[:1] == [first], f"GET {url}, which is {rel}", first, same[:1])
+
+
+def test_last_link(site: Site) -> None:
+    """There is no next after the last page that may be asked for, though todos follow."""
+    insert(site, [f"Todo {number}" for number in range(1, 10_003)])
+    page = site.get(f"{API}?page=10000&per_page=1").has_status(200)
+    links = link_header(page)
+    expect("prev" in links, page.did, 'a link with rel="prev"', page.headers.get("Link", "none"))
+    expect("next" not in links, page.did, "no link to page 10001, which is refused", links)
 
 
 def test_page_refuses(site: Site) -> None:

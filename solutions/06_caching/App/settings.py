@@ -12,6 +12,7 @@ SITE_NAME = os.environ.get("SITE_NAME", "Todo list")
 MAX_CONTENT_LENGTH = 64 * 1024
 TEMPLATES_AUTO_RELOAD = True
 SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///todos.db")  # in instance/
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}  # PostgreSQL may have closed a connection
 REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
 SESSION_STORE = os.environ.get("SESSION_TYPE", "files")  # cookie, memory, files, database, redis
 SESSION_COOKIE_SAMESITE = "Lax"

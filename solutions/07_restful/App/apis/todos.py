@@ -3,7 +3,7 @@
 from flask import abort, g, url_for
 from flask_restful import Resource, fields, marshal
 
-from App.apis.reading import read_page, read_todo
+from App.apis.reading import MAX_PAGE, read_page, read_todo
 from App.models import Todo
 
 FIELDS = {
@@ -61,7 +61,8 @@ def shown(todos):
 def links(page, per_page, more):
     """Return a header that leads to the pages around this one (RFC 8288)."""
     here = url_for("api.todos", _external=True)
-    numbers = {"first": 1, "prev": page - 1, "next": page + 1 if more else 0}
+    following = page + 1 if more and page < MAX_PAGE else None
+    numbers = {"first": 1, "prev": page - 1, "next": following}
     return ", ".join(
         f'<{here}?page={number}&per_page={per_page}>; rel="{name}"'
         for name, number in numbers.items()

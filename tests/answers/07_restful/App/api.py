@@ -8,6 +8,7 @@ from .ext import sa
 
 programs = Blueprint("programs", __name__)
 LARGEST = 2_147_483_647
+LAST_PAGE = 10_000
 TODO = {
     "id": fields.Integer,
     "title": fields.String,
@@ -32,7 +33,7 @@ class All(Resource):
         page, size = bounds()
         rows = models.board(g.user).order_by(models.Todo.id.desc())
         number = rows.order_by(None).count()
-        last = max(1, -(-number // size))
+        last = min(max(1, -(-number // size)), LAST_PAGE)
         there = {"first": 1, "last": last}
         if page > 1:
             there["prev"] = page - 1
@@ -117,7 +118,7 @@ def whole(value):
 def bounds():
     found, errors = {"page": 1, "per_page": 20}, {}
     for name, text in request.args.items():
-        most = {"page": 10_000, "per_page": 100}.get(name, 0)
+        most = {"page": LAST_PAGE, "per_page": 100}.get(name, 0)
         if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= most:
             found[name] = int(text)
         else:
