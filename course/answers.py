@@ -192,7 +192,8 @@ class Command:
 
     def _said(self) -> str:
         first, _, more = self.out.strip().partition("\n")
-        return (_short(first) + (" …" if more else "")) or last_line(self._finished)
+        said = _short(first) + (" …" if more else "")
+        return said or self._trace.error or last_line(self._finished)
 
 
 class Server:

@@ -45,11 +45,11 @@ def count(since, change):
 
 
 def last_change():
-    """Return a text that is another one after each change: the first to ask for it makes it up."""
+    """Return a text that is another one after each change."""
     change = cache.get("last_change")
-    if change is None:
-        change = uuid4().hex
-        cache.set("last_change", change)
+    if change is None:  # a cold cache
+        cache.add("last_change", uuid4().hex)  # not set: two processes must not have one each
+        change = cache.get("last_change")
     return change
 
 
@@ -59,4 +59,4 @@ def note_change(session):
 
     cache.delete_memoized(count) is made for this, but a count that ends just then can undo it.
     """
-    cache.delete("last_change")
+    cache.set("last_change", uuid4().hex)
