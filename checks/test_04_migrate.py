@@ -34,9 +34,34 @@ table = Table(
     Column("code", String(9), unique=True),
     Column("place", String(9), unique=True),
     Column("todo_id", ForeignKey("todo.id")),
+    Column("day", Integer, index=True),
 )
-for constraint in table.constraints:
-    print(type(constraint).__name__, "named", constraint.name)
+for part in [*table.constraints, *table.indexes]:
+    print(type(part).__name__.removesuffix("Constraint"), "named", part.name)
+"""
+SCHEMAS = """
+from sqlalchemy import create_engine, inspect
+from App import create_app
+
+def parts(engine):
+    found = inspect(engine)
+    for table in db.metadata.tables:
+        for column in found.get_columns(table):
+            yield f"{table}.{column['name']} with the default {column['default']}"
+        named = found.get_check_constraints(table) + found.get_unique_constraints(table)
+        for constraint in named + found.get_foreign_keys(table):
+            yield f"a constraint {constraint['name']} of the table {table}"
+
+app = create_app()
+db = app.extensions["sqlalchemy"]
+models = create_engine("sqlite://")
+db.metadata.create_all(models)
+with app.app_context():
+    in_models, in_database = set(parts(models)), set(parts(db.engine))
+for where, own in (("models", in_models - in_database), ("database", in_database - in_models)):
+    for part in sorted(own):
+        print(f"only the {where}: {part}")
+print("compared")
 """
 NEXT = """
 import sqlalchemy as sa
@@ -184,10 +209,12 @@ def test_priority_of_the_rows_before(site: Site) -> None:
 def test_down_and_up(site: Site) -> None:
     """Down to lesson 3's schema and up again, every row keeps what both can hold."""
     upgrade(site)
+    did = "python manage.py db upgrade"
+    expect("priority" in columns(site), did, "a column priority to take back", "none")
     with site.database() as database:
         insert(database, ROWS)
-        with suppress(sqlite3.OperationalError):  # there is no priority yet
-            database.execute("UPDATE todo SET priority = 'high' WHERE id = 2")
+        database.execute("UPDATE todo SET priority = 'high' WHERE id = 2")
+    refuses(site, "UPDATE todo SET priority = 'urgent'")
     first = first_revision(site)
     did = db(site, "downgrade", first).did
     keeps(site, did, ROWS)
@@ -206,13 +233,12 @@ def test_down_and_up(site: Site) -> None:
 def test_failed_upgrade(site: Site) -> None:
     """Where one of several migrations fails, the database stays as it was."""
     upgrade(site)
-    versions = site.folder / "migrations" / "versions"
     with site.database() as database:
         insert(database, ROWS)
         head = database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
         before = list(database.iterdump())
-    (versions / "further1.py").write_text(NEXT.format(head=head), "utf-8")
-    (versions / "further2.py").write_text(BROKEN, "utf-8")
+    site.write("migrations/versions/further1.py", NEXT.format(head=head))
+    site.write("migrations/versions/further2.py", BROKEN)
     command = site.manage("db", "upgrade").exits(1).says("nowhere")
     with site.database() as database:
         after = list(database.iterdump())
@@ -230,11 +256,16 @@ def test_failed_upgrade(site: Site) -> None:
 def test_names(site: Site) -> None:
     """Every constraint has a name, also where the model gives it none."""
     command = site.probe("A new table with constraints", NAMES).exits(0)
-    for kind, number in (("Unique", 2), ("ForeignKey", 1), ("PrimaryKey", 1)):
-        names = re.findall(rf"^{kind}Constraint named (.+)$", command.out, re.MULTILINE)
+    for kind, what, number in (
+        ("Unique", "unique columns", 2),
+        ("ForeignKey", "foreign key", 1),
+        ("PrimaryKey", "primary key", 1),
+        ("Index", "index", 1),
+    ):
+        names = re.findall(rf"^{kind} named (.+)$", command.out, re.MULTILINE)
         expect(
             len(set(names) - {"None"}) == number,
-            f"A new table with {number} {kind}Constraint",
+            f"A new table with {number} {what}",
             "a name of its own for each",
             ", ".join(names),
         )
@@ -244,6 +275,18 @@ def test_no_drift(site: Site) -> None:
     """The migrations make what the models say."""
     upgrade(site)
     db(site, "check")
+
+
+def test_same_as_the_models(site: Site) -> None:
+    """So do defaults and the names of constraints, which `db check` does not compare."""
+    upgrade(site)
+    write_lesson_3s(site, revision=first_revision(site))
+    db(site, "upgrade")
+    did = "The models beside lesson 3's database, upgraded"
+    command = site.probe(did, SCHEMAS).exits(0).prints_line("compared", "compared")
+    found = re.search(r"^only the .+$", command.out, re.MULTILINE)
+    wanted = "the same defaults, and the same names of constraints"
+    expect(found is None, did, wanted, found and found[0])
 
 
 def db(site: Site, *args: str) -> Command:

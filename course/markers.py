@@ -12,7 +12,7 @@ def blocks(text: str) -> list[tuple[str, int, int]]:
     """Return the TODO comments of a file: task id, first line, and the line after the last.
 
     Lines count from 0. In a file whose comments begin with `#`, the comment lines that follow a
-    TODO belong to it; elsewhere it ends where the comment is closed.
+    TODO belong to it; elsewhere it ends where the comment is closed, or with the text.
     """
     lines = text.splitlines()
     found = []
@@ -32,7 +32,8 @@ def _end(lines: list[str], start: int, opening: str) -> int:
         ):
             end += 1
         return end
-    return next(i for i in range(start, len(lines)) if _ENDS[opening] in lines[i]) + 1
+    closed = (i for i in range(start, len(lines)) if _ENDS[opening] in lines[i])
+    return next(closed, len(lines) - 1) + 1
 
 
 def tasks(text: str) -> set[str]:
@@ -55,26 +56,32 @@ def untouched(starter: str, yours: str, task: str) -> bool:
     """Tell whether every place that `starter` marks for `task` stands in `yours` as it was.
 
     A place reaches from its TODO comment to the next one, or to the end of the file. What was
-    written below the comment counts, and blank lines do not.
+    written below the comment counts, blank lines and indentation do not. Where the comment of an
+    earlier task is gone, this one's comments alone must stand: the rest may be that one's work.
     """
-    lines = starter.splitlines()
+    lines, theirs = starter.splitlines(), _filled(yours.splitlines())
     found = blocks(starter)
+    comments = [(id_, _filled(lines[start:end])) for id_, start, end in found]
+    if any(id_ < task and not _ends_of(comment, theirs) for id_, comment in comments):
+        return all(_ends_of(comment, theirs) for id_, comment in comments if id_ == task)
     ends = [start for _, start, _ in found[1:]] + [len(lines)]
     return all(
-        _stands(_filled(lines[start:end]), _filled(yours.splitlines()))
+        _stands(_filled(lines[start:end]), theirs)
         for (id_, start, _), end in zip(found, ends, strict=True)
         if id_ == task
     )
 
 
 def _filled(lines: list[str]) -> list[str]:
-    return [line.rstrip() for line in lines if line.strip()]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _stands(place: list[str], lines: list[str]) -> bool:
     """Tell whether `place` is in `lines`, with another TODO comment or nothing behind it."""
-    for start in range(len(lines) - len(place) + 1):
-        end = start + len(place)
-        if lines[start:end] == place and (end == len(lines) or _FIRST.match(lines[end])):
-            return True
-    return False
+    return any(end == len(lines) or _FIRST.match(lines[end]) for end in _ends_of(place, lines))
+
+
+def _ends_of(part: list[str], lines: list[str]) -> list[int]:
+    """Return where each occurrence of `part` in `lines` ends."""
+    starts = range(len(lines) - len(part) + 1)
+    return [i + len(part) for i in starts if lines[i : i + len(part)] == part]

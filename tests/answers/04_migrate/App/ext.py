@@ -10,6 +10,7 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
             "uq": "%(table_name)s_%(column_0_name)s_key",
             "fk": "%(table_name)s_%(column_0_name)s_%(referred_table_name)s_fkey",
+            "ix": "%(table_name)s_%(column_0_name)s_idx",
         }
     )
 

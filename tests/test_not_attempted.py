@@ -1,0 +1,69 @@
+"""A task counts as not attempted while its TODO comments say so, and no other task's work tells."""
+
+from __future__ import annotations
+
+from course.catalog import Course
+from course.checker import Checker
+from course.markers import untouched
+from course.snapshot import Snapshot, take
+from course.verdicts import FAILED, NOT_ATTEMPTED
+
+STARTER = """
+# TODO 9.1: Name the fruit.
+# TODO 9.2: Count it,
+#   and say so.
+fruit = None
+
+
+# TODO 9.3: Eat it.
+def eat(): ...
+"""
+EARLIER = "# TODO 9.1: Name the fruit.\n"
+COMMENT = "# TODO 9.2: Count it,\n#   and say so.\n"
+
+
+def yours(old: str, new: str, begun: str = STARTER) -> str:
+    assert begun.count(old) == 1
+    return begun.replace(old, new)
+
+
+def begun_tasks(text: str) -> list[str]:
+    return [task for task in ("9.1", "9.2", "9.3") if not untouched(STARTER, text, task)]
+
+
+def test_as_it_was() -> None:
+    assert begun_tasks(STARTER) == []
+    assert begun_tasks(yours("\n\n\n", "\n\n\n\n")) == []
+
+
+def test_work_below_the_comment() -> None:
+    assert begun_tasks(yours("fruit = None", "fruit = ['apple']")) == ["9.2"]
+    assert begun_tasks(yours("def eat(): ...", "def eat(): del fruit[:]")) == ["9.3"]
+
+
+def test_comment_is_gone_or_cut() -> None:
+    assert begun_tasks(yours(COMMENT, "")) == ["9.1", "9.2"]  # what stood behind 9.1 has changed
+    assert begun_tasks(yours("#   and say so.\n", "")) == ["9.2"]
+
+
+def test_an_earlier_task_has_changed_the_place() -> None:
+    done = yours(EARLIER, "")
+    assert begun_tasks(done) == ["9.1"]
+    done = yours("fruit = None", "fruit = 'apple'", done)
+    assert begun_tasks(done) == ["9.1"]
+    moved = yours(COMMENT, f"class Fruit:\n    {COMMENT.replace('#   ', '    #   ')}", done)
+    assert begun_tasks(moved) == ["9.1"]
+    assert begun_tasks(yours(COMMENT, "", done)) == ["9.1", "9.2"]
+
+
+def test_verdicts_after_one_task(course: Course, checker: Checker) -> None:
+    """Task 3.2 changes what stands below the comments of 3.3, 3.4 and others in its file."""
+    lesson = course.lesson(3)
+    starter, path = take(lesson.starter), "App/models/todo.py"
+    text = starter.text(path) or ""
+    done = text[: text.index("# TODO 3.2")] + text[text.index("# TODO 3.4") :]
+    done = yours("    completed: bool = False\n", "    completed: int = 0\n", done)
+    copy = Snapshot(starter.files | {path: done.encode()})
+    found = {verdict.id: verdict.state for verdict in checker.check_copy(lesson, copy)}
+    todo = dict.fromkeys([task.id for task in lesson.tasks], NOT_ATTEMPTED)
+    assert found == todo | {"3.2": FAILED}
