@@ -1,20 +1,39 @@
-"""The student's own copies of the lessons, in work/. Only the student's commands come here."""
+"""The student's own copies of the lessons, in work/. Only the student's commands come here.
+
+A copy is made beside the place where it will stand, in a folder named for the one that will keep
+what stood there: so whoever finds that folder knows what a command that was killed was about to do.
+Two renames put the new copy in the place of the old. At any moment, the student has one of them.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
+import os
+import re
+import shlex
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from course.catalog import Lesson
+from course import files
+from course.catalog import Course, Lesson
 from course.errors import CourseError
-from course.snapshot import Snapshot, take
+from course.release import starter
+from course.snapshot import STARTER, Snapshot, take
 
 Prepare = Callable[[Snapshot], Snapshot]
 """Gives a new copy what else it begins with."""
+
+Fill = Callable[[Path], None]
+"""Writes a copy into a folder that is not there yet."""
+
+_NEW = re.compile(r"\.new-(?P<kept>(?P<folder>\d+_[^.]+)\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?)")
 
 
 def make(lesson: Lesson, prepare: Prepare) -> bool:
@@ -24,14 +43,11 @@ def make(lesson: Lesson, prepare: Prepare) -> bool:
     """
     if lesson.work.is_dir():
         return False
-    if lesson.work.exists():
-        raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
-    with _new(lesson, prepare) as new:
-        new.rename(lesson.work)
+    begin(lesson, take(lesson.starter), prepare)
     return True
 
 
-def reset(lesson: Lesson, prepare: Prepare) -> Path:
+def reset(lesson: Lesson, prepare: Prepare) -> Path | None:
     """Put the starter in the place of the student's copy; return where the copy is kept.
 
     It is kept with all that was made by running it, as its database.
@@ -39,12 +55,43 @@ def reset(lesson: Lesson, prepare: Prepare) -> Path:
     Raises `CourseError` where there is no copy, or the folder cannot be written.
     """
     existing(lesson)
-    now = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    kept = _free(lesson.work.with_name(f"{lesson.folder}.{now}"))
-    with _new(lesson, prepare) as new:
-        lesson.work.rename(kept)
-        new.rename(lesson.work)
-    return kept
+    return begin(lesson, take(lesson.starter), prepare)
+
+
+def begin(lesson: Lesson, copy: Snapshot, prepare: Prepare) -> Path | None:
+    """Make `copy` the student's, in the place of the one that may be there.
+
+    Return where that one is kept. Raises `CourseError` where the folder cannot be written.
+    """
+    with _told(lesson):
+        prepared = prepare(copy)
+
+        def fill(new: Path) -> None:
+            prepared.write(new)
+            remember(lesson, new, starter(lesson))
+
+        return _put(lesson, fill)
+
+
+def revise(lesson: Lesson, old: Snapshot, new: Snapshot, base: Snapshot | None) -> Path | None:
+    """Put a copy that has the files `new` where the student's has `old`, and all else of it.
+
+    Return where the one that was there is kept. `base` is the starter that the new one goes back
+    to, if that is another. Raises `CourseError` where the folder cannot be written.
+    """
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(lesson.work, folder, symlinks=True, ignore=_no_files)
+        for path in old.files.keys() - new.files.keys():
+            (folder / path).unlink()
+        changed = {path: data for path, data in new.files.items() if old.files.get(path) != data}
+        refuse_links(folder, changed)
+        Snapshot(changed).write(folder)
+        if base:
+            remember(lesson, folder, base)
+
+    with _told(lesson):
+        return _put(lesson, fill)
 
 
 def existing(lesson: Lesson) -> Path:
@@ -56,33 +103,252 @@ def existing(lesson: Lesson) -> Path:
     return lesson.work
 
 
-@contextmanager
-def _new(lesson: Lesson, prepare: Prepare) -> Iterator[Path]:
-    """Give a whole copy of the starter, prepared, beside the place where it will stand.
+def keep(lesson: Lesson, text: Snapshot) -> Path:
+    """Write what a student has written in lessons/ into a folder of its own in work/.
 
-    It is moved there in one step, so that nobody ever meets half a copy.
+    Return the folder. Raises `CourseError` where it cannot be written.
     """
+    with _told(lesson), _alone(lesson.work.parent):
+        kept = _dated(lesson.work.with_name(f"{lesson.folder}.from-lessons"))
+        part = kept.with_name(f".part-{kept.name}")
+        try:
+            text.write(part)
+            part.rename(kept)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return kept
+
+
+def way_back(copy: Path, kept: Path) -> str:
+    """Return the command, to be given at the course's root, that puts a kept copy in its place."""
+    aside = _free(copy.with_name(f"{copy.name}.new"))
+    paths = (path.relative_to(copy.parent.parent) for path in (copy, aside, kept))
+    new, away, old = (shlex.quote(str(path)) for path in paths)
+    return f"mv {new} {away} && mv {old} {new}"
+
+
+# The starter that a copy goes back to.
+
+
+def remember(lesson: Lesson, copy: Path, base: Snapshot) -> None:
+    """Write into the folder `copy` which starter it goes back to.
+
+    It stands in the copy, so that it goes wherever the copy is moved, and comes back with it.
+
+    Raises `CourseError` where it cannot be written.
+    """
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, data in base.files.items():
+            archive.writestr(f"{lesson.folder}/{path}", data)
+    with _told(lesson):
+        files.replace(copy / STARTER, written.getvalue())
+
+
+def base(lesson: Lesson) -> Snapshot | None:
+    """Return the starter that the student's copy goes back to; None where nobody knows."""
+    found = _remembered(lesson.work)
+    return found[1] if found else None
+
+
+def _remembered(copy: Path) -> tuple[str, Snapshot] | None:
+    """Return under which name a copy was made, and from what."""
     try:
-        starter = prepare(take(lesson.starter))
-        lesson.work.parent.mkdir(exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=lesson.work.parent))
+        with zipfile.ZipFile(copy / STARTER) as archive:
+            names = [name.partition("/") for name in archive.namelist()]
+            base = {path: archive.read(f"{folder}/{path}") for folder, _, path in names}
+            return names[0][0], Snapshot(base)
+    except (OSError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, RuntimeError):
+        return None
+
+
+# What is found when a command begins.
+
+
+def settle(course: Course) -> list[str]:
+    """See to what an earlier command, or a newer release, left to be done in work/.
+
+    Return a sentence about each: a swap of two copies that was cut short is undone, or told of
+    where it was done, and the copy of a lesson that has another name now gets that name.
+    """
+    work = course.root / "work"
+    if not work.is_dir():
+        return []
+    try:
+        with _alone(work, wait=False):
+            return [*_cut_short(work), *_renamed(course, work)]
+    except BlockingIOError:  # another command is at it
+        return []
+    except OSError as error:
+        return [f"{error.filename or work} is in the way, and cannot be moved: {error.strerror}."]
+
+
+def _cut_short(work: Path) -> Iterator[str]:
+    for part in work.glob(".part-*.from-lessons.*"):  # a mere copy
+        shutil.rmtree(part, ignore_errors=True)
+    for scratch in sorted(work.glob(".new-*")):
+        if match := _NEW.fullmatch(scratch.name):
+            copy = work / match["folder"]
+            name = copy.relative_to(work.parent)
+            kept = _undo(scratch)
+            shutil.rmtree(scratch, ignore_errors=True)
+            if kept:
+                yield (
+                    f"A command was cut short when {name} was new. What you had is kept in "
+                    f"{kept.relative_to(work.parent)}. To have it back: {way_back(copy, kept)}"
+                )
+            else:
+                yield f"A command was cut short before it changed {name}: it is as it was."
+
+
+def _renamed(course: Course, work: Path) -> Iterator[str]:
+    names = {lesson.folder for lesson in course.lessons}
+    for folder in sorted(work.iterdir()):
+        lesson = _successor(course, folder.name) if folder.name not in names else None
+        # One that a student has renamed was made under another name: it stays as it is.
+        if lesson and not lesson.work.exists() and (_remembered(folder) or ("",))[0] == folder.name:
+            folder.rename(lesson.work)
+            new = lesson.work.relative_to(course.root)
+            yield f"Lesson {lesson.number} has a new name: your copy of it is {new} now."
+
+
+def _successor(course: Course, folder: str) -> Lesson | None:
+    """Return the lesson whose folder was called `folder` once.
+
+    Lessons get new names or, when one is put in before them, new numbers.
+    """
+    number, _, name = folder.partition("_")
+    lessons = course.lessons
+    same_name = [lesson for lesson in lessons if lesson.folder.partition("_")[2] == name]
+    same_number = [
+        lesson for lesson in lessons if number.isdecimal() and lesson.number == int(number)
+    ]
+    return next(iter(same_name + same_number), None)
+
+
+# Whether someone is at a copy.
+
+
+@contextmanager
+def used(lesson: Lesson) -> Iterator[None]:
+    """Mark the student's copy as one that a command serves or watches, until the end of the block.
+
+    The mark goes with the folder where that is renamed, and away with the process.
+    """
+    with _locked(lesson.work, fcntl.LOCK_SH | fcntl.LOCK_NB):
+        yield
+
+
+def is_used(lesson: Lesson) -> bool:
+    """Tell whether a command serves or watches the student's copy."""
+    try:
+        with _locked(lesson.work, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+
+
+@contextmanager
+def _alone(work: Path, wait: bool = True) -> Iterator[None]:
+    """Keep other commands from moving copies meanwhile; `BlockingIOError` where one is at it."""
+    work.mkdir(exist_ok=True)
+    with _locked(work, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, how)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system that knows no locks: then nobody can tell
+            pass
+        yield
+
+
+# Moving copies.
+
+
+def _put(lesson: Lesson, fill: Fill) -> Path | None:
+    """Put a new copy in its place; return where what stood there is kept."""
+    if lesson.work.exists() and not lesson.work.is_dir():
+        raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
+    with _alone(lesson.work.parent):
+        kept = _dated(lesson.work)
+        scratch = kept.with_name(f".new-{kept.name}")
+        scratch.mkdir()
         try:
             new = scratch / lesson.folder
-            starter.write(new)
-            yield new
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        raise CourseError(
-            f"{lesson.work} cannot be written: {error.strerror}. Nothing of yours was changed."
-        ) from error
+            fill(new)
+            if lesson.work.is_dir():
+                lesson.work.rename(kept)
+            new.rename(lesson.work)
+        except BaseException:
+            _undo(scratch)
+            raise
+        shutil.rmtree(scratch, ignore_errors=True)
+        return kept if kept.exists() else None
+
+
+def _undo(scratch: Path) -> Path | None:
+    """Undo a swap that is half done; return where the old copy is kept if the swap was done.
+
+    Only then is `scratch` left, for the next command to tell.
+    """
+    match = _NEW.fullmatch(scratch.name)
+    assert match
+    kept, copy = scratch.with_name(match["kept"]), scratch.with_name(match["folder"])
+    if kept.exists() and not copy.exists():
+        kept.rename(copy)
+    if kept.exists():
+        return kept
+    shutil.rmtree(scratch, ignore_errors=True)
+    return None
+
+
+def _dated(path: Path) -> Path:
+    """Return a path that does not exist: `path` and the present time."""
+    now = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    return _free(path.with_name(f"{path.name}.{now}"))
 
 
 def _free(path: Path) -> Path:
     """Return `path`, or the first of `path`.2, `path`.3 … that does not exist."""
     number = 1
     free = path
-    while free.exists():
+    while free.exists() or free.with_name(f".new-{free.name}").exists():
         number += 1
         free = path.with_name(f"{path.name}.{number}")
     return free
+
+
+def _no_files(folder: str, names: list[str]) -> set[str]:
+    """Return what nobody can copy, as a socket, or need, as what Python keeps for itself."""
+    paths = (Path(folder, name) for name in names)
+    fit = {path.name for path in paths if path.is_symlink() or path.is_dir() or path.is_file()}
+    return set(names) - fit | {"__pycache__"}
+
+
+def refuse_links(folder: Path, paths: Iterable[str]) -> None:
+    """Raise `CourseError` where a file in `folder` is a link: its text would be elsewhere."""
+    for path in paths:
+        if os.path.realpath(folder / path) != os.path.join(os.path.realpath(folder), path):
+            raise CourseError(
+                f"{path} in {folder.name} is a link, or behind one: put the file itself there."
+            )
+
+
+@contextmanager
+def _told(lesson: Lesson) -> Iterator[None]:
+    """Say it in a sentence where something cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error.args[0][0][2]  # shutil.Error lists: from, to, why
+        raise CourseError(
+            f"{lesson.work} cannot be written: {why}. Nothing of yours was changed."
+        ) from error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from course.catalog import Course, Lesson
-from course.errors import CourseError
+from course import markers
+from course.catalog import Course, Lesson, Task
+from course.git import as_nobody, run
 from course.snapshot import Snapshot, take
 
 _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
@@ -21,9 +21,25 @@ def yours(lesson: Lesson, folder: Path, stat: bool = False, colour: bool = False
 
     The head of each hunk says whether the copy there is `as in the starter` or `changed by you`.
     """
-    copy, starter = take(folder), take(lesson.starter)
-    text = _diff({"yours": copy, "solution": take(lesson.solution)}, stat, colour)
+    copy, starter, solution = _sides(lesson, folder)
+    text = _diff({"yours": copy, "solution": solution}, stat, colour)
     return text if stat else _mark(text, copy, starter)
+
+
+def of_task(lesson: Lesson, task: Task, colour: bool) -> str:
+    """Return the part of `yours` for the student's copy that is of the files that mark `task`."""
+    copy, starter, solution = _sides(lesson, lesson.work)
+    marked = {p for p in starter.files if task.id in markers.tasks(starter.text(p) or "")}
+    yours, solved = (
+        Snapshot({path: data for path, data in side.files.items() if path in marked})
+        for side in (copy, solution)
+    )
+    return _mark(_diff({"yours": yours, "solution": solved}, False, colour), copy, starter)
+
+
+def _sides(lesson: Lesson, folder: Path) -> tuple[Snapshot, ...]:
+    folders = (folder, lesson.starter, lesson.solution)
+    return tuple(take(each).with_plain_line_ends() for each in folders)
 
 
 def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = False) -> str:
@@ -37,6 +53,11 @@ def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = Fals
     else:
         old, label = take(lesson.starter), "starter"
     return _diff({label: old, f"lesson-{lesson.number}": take(lesson.solution)}, stat, colour)
+
+
+def changes(before: Snapshot, after: Snapshot) -> str:
+    """Return what has been done to a folder, as git's diff."""
+    return _diff({"before": before, "after": after}, stat=False, colour=False)
 
 
 def _diff(sides: dict[str, Snapshot], stat: bool, colour: bool) -> str:
@@ -103,19 +124,7 @@ def run_git(*args: str, cwd: Path, allowed: tuple[int, ...] = (0,)) -> str:
 
     Raises `CourseError` where git is not there or its exit code is not `allowed`.
     """
-    # Git's own variables name someone's repository, as they do in a hook: it must not be touched.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_SYSTEM": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-    }
     plain = ("core.quotepath=off", "core.autocrlf=false", f"core.attributesFile={os.devnull}")
-    command = ["git", *(word for setting in plain for word in ("-c", setting)), *args]
-    try:
-        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True)
-    except FileNotFoundError:
-        raise CourseError("git is needed for this, and it is not installed.") from None
-    if done.returncode not in allowed:
-        raise CourseError(f"git {args[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
-    return done.stdout.decode("utf-8", "replace")
+    settings = (word for setting in plain for word in ("-c", setting))
+    printed = run(*settings, *args, cwd=cwd, env=as_nobody(), allowed=allowed)
+    return printed.decode("utf-8", "replace")

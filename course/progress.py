@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from course import files
 from course.catalog import Course, Lesson, Task
-from course.snapshot import take
+from course.snapshot import Snapshot, take
 from course.verdicts import PASSED, STATES, Verdict
 
 
@@ -27,25 +27,30 @@ class Progress:
         for folder, entry in _items(data, "verdicts"):
             with contextlib.suppress(TypeError, KeyError):
                 found = tuple(Verdict(**verdict) for verdict in entry["tasks"])
-                if all(verdict.state in STATES for verdict in found):
+                if all(map(_is_whole, found)):
                     self._verdicts[folder] = (str(entry["of"]), found)
 
     @property
     def _path(self) -> Path:
         return self.course.root / "work" / ".progress.json"
 
-    def remember(self, lesson: Lesson, verdicts: Sequence[Verdict]) -> None:
-        """Keep the verdicts on the student's copy as it stands now."""
-        self._verdicts[lesson.folder] = (self._state(lesson), tuple(verdicts))
+    def remember(self, lesson: Lesson, copy: Snapshot, verdicts: Sequence[Verdict]) -> None:
+        """Keep the verdicts on `copy`: the student's, as it was when it was checked."""
+        self._verdicts[lesson.folder] = (self._state(lesson, copy), tuple(verdicts))
         self._save()
 
-    def verdicts(self, lesson: Lesson) -> tuple[Verdict, ...] | None:
-        """Return the last verdicts, or None where the copy or its checks have changed since."""
+    def verdicts(self, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...] | None:
+        """Return the last verdicts, or None where they are not on `copy`, or its checks changed."""
         of, found = self._verdicts.get(lesson.folder, ("", ()))
-        return found if found and of == self._state(lesson) else None
+        return found if found and of == self._state(lesson, copy) else None
 
     def next_task(self, lesson: Lesson) -> Task | None:
-        """Return the first task that had not passed when it was last checked."""
+        """Return the first task that had not passed when it was last checked.
+
+        A copy that is the starter is new, whatever is remembered of the one before it.
+        """
+        if take(lesson.work) == take(lesson.starter):
+            return lesson.tasks[0]
         _, found = self._verdicts.get(lesson.folder, ("", ()))
         passed = {verdict.id for verdict in found if verdict.state == PASSED}
         return next((task for task in lesson.tasks if task.id not in passed), None)
@@ -58,28 +63,37 @@ class Progress:
         self._save()
 
     def next_hint(self, task: Task) -> int:
-        """Return how many hints for `task` to show now: one more than the last time."""
+        """Return how many hints for `task` to show now: one more than the last time.
+
+        They are all shown where that cannot be remembered: the second would never come.
+        """
         shown = min(self._hints.get(task.id, 0) + 1, len(task.hints))
         self._hints[task.id] = shown
-        self._save()
-        return shown
+        return shown if self._save() else len(task.hints)
 
-    def _state(self, lesson: Lesson) -> str:
+    def _state(self, lesson: Lesson, copy: Snapshot) -> str:
         """Return a name for all that the verdicts depend on."""
         sources = [lesson.checks, self.course.root / "lessons" / "course.toml"]
         texts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
-        return " ".join([take(lesson.work).digest, take(lesson.starter).digest, *texts])
+        return " ".join([copy.digest, take(lesson.starter).digest, *texts])
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Write the memory down; tell whether that was possible."""
         verdicts = {
             folder: {"of": of, "tasks": [asdict(verdict) for verdict in found]}
             for folder, (of, found) in self._verdicts.items()
         }
         text = json.dumps({"verdicts": verdicts, "hints": self._hints}, indent=1)
-        new = self._path.with_suffix(f".{os.getpid()}.new")  # another command may be saving too
-        with contextlib.suppress(OSError):  # what cannot be remembered is only asked for again
-            new.write_text(text, "utf-8")
-            os.replace(new, self._path)
+        try:
+            files.replace(self._path, text.encode())
+        except OSError:  # what cannot be remembered is only asked for again
+            return False
+        return True
+
+
+def _is_whole(verdict: Verdict) -> bool:
+    texts = (verdict.id, verdict.title, verdict.message)
+    return verdict.state in STATES and all(isinstance(text, str) for text in texts)
 
 
 def _read(path: Path) -> Any:

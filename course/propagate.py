@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
+from course.git import as_nobody, as_set_up, run
 
 _OLDEST_GIT = (2, 38)  # the first with `merge-tree --write-tree`
 _MARKER = re.compile(rb"^(?:<{7}|>{7}) ", re.MULTILINE)
@@ -155,10 +156,8 @@ class _Git:
 
     def __init__(self, root: Path, store: Path, since: str) -> None:
         self._root, self._store = root, store
-        # Where git itself calls us, as a hook does, GIT_DIR and its like name another place.
-        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-        self._reading = env | {"LC_ALL": "C"}
-        self._making = self._reading | _nobody() | {"GIT_DIR": str(store)}
+        self._reading = as_set_up()
+        self._making = as_nobody() | _somebody() | {"GIT_DIR": str(store)}
         self._open()
         commit = self._resolve(f"{since}^{{commit}}")
         if commit is None:
@@ -263,13 +262,7 @@ def _git(
     args: tuple[str, ...], cwd: Path, env: dict[str, str], fine: tuple[int, ...], data: str = ""
 ) -> str:
     """Return what git printed; raise `CourseError` where it ends with a code that is not `fine`."""
-    done = subprocess.run(
-        ["git", *args], cwd=cwd, env=env, input=os.fsencode(data), capture_output=True
-    )
-    if done.returncode not in fine:
-        reason = " ".join(os.fsdecode(done.stderr).split())
-        raise CourseError(f"git {args[0]} does not work in {cwd}: {reason}")
-    return os.fsdecode(done.stdout)
+    return os.fsdecode(run(*args, cwd=cwd, env=env, data=os.fsencode(data), allowed=fine))
 
 
 def _require_git() -> None:
@@ -282,12 +275,11 @@ def _require_git() -> None:
         raise CourseError(f"This needs git {oldest} or newer; there is {said}.")
 
 
-def _nobody() -> dict[str, str]:
-    """Return the environment of a git that knows no user and reads no user's configuration."""
+def _somebody() -> dict[str, str]:
+    """Return who commits what is only to be merged."""
     roles = ("GIT_AUTHOR", "GIT_COMMITTER")
     person = {f"{role}_NAME": "course" for role in roles}
-    person |= {f"{role}_EMAIL": "course@example.invalid" for role in roles}
-    return person | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    return person | {f"{role}_EMAIL": "course@example.invalid" for role in roles}
 
 
 def _conflicts(details: list[str]) -> tuple[tuple[str, str], ...]:

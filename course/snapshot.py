@@ -13,8 +13,17 @@ from course.errors import CourseError
 LEFT_OUT = frozenset({"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea"})
 """Folders that are made by running, not written by the student."""
 
-_MADE_FILE = re.compile(r"\.(pyc|(db|sqlite3?)(-wal|-shm|-journal)?)$")
-"""How files end that are so too: a student may keep the database elsewhere than in `instance`."""
+STARTER = ".starter.zip"
+"""The file in a student's copy that holds the starter as it was when the copy was made."""
+
+_MADE_FILE = re.compile(
+    r"\.(pyc|(db|sqlite3?)(-wal|-shm|-journal)?)$|^\.starter\.zip(\.\d+\.new)?$"
+    r"|\.sw[a-p]$|~$|^#.*#$|^\.DS_Store$"
+)
+"""Names of files that are so too: a student may keep the database elsewhere than in `instance`.
+
+In the second line are those that editors and desktops keep beside the files.
+"""
 
 _CACHES = frozenset({"__pycache__"})
 
@@ -53,6 +62,10 @@ class Snapshot:
         except (KeyError, UnicodeDecodeError):
             return None
 
+    def with_plain_line_ends(self) -> Snapshot:
+        """Return the same files, but that lines which end as on Windows end as elsewhere."""
+        return Snapshot({path: plain_line_ends(data) for path, data in self.files.items()})
+
     def write(self, folder: Path) -> None:
         """Write the files below `folder`, which is made."""
         for path, data in self.files.items():
@@ -60,6 +73,11 @@ class Snapshot:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def plain_line_ends(data: bytes) -> bytes:
+    """Return a text with each line that ends as on Windows ended as elsewhere; no text as it is."""
+    return data if b"\0" in data else data.replace(b"\r\n", b"\n")
 
 
 def take(folder: Path, *, made: bool = False) -> Snapshot:
@@ -81,10 +99,16 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
                     f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
                     "Move what does not belong to the lesson out of it."
                 )
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+            files[path.relative_to(folder).as_posix()] = _read(path)
         except OSError as error:
             raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
     return Snapshot(files)
+
+
+def _read(path: Path) -> bytes:
+    """Read a file, which may have become a link or a pipe since someone looked."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(SIZE_LIMIT + 1)
 
 
 def _refuse(error: OSError) -> None:
