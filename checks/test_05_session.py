@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import socketserver
 import sqlite3
 import threading
@@ -323,7 +324,7 @@ def test_database_store_apart(site: Site) -> None:
 
 def test_redis_store(site: Site) -> None:
     """With SESSION_TYPE=redis, it is in the Redis that REDIS_URL names."""
-    with small_redis() as redis:
+    with small_redis(site) as redis:
         site.env = {"SESSION_TYPE": "redis", "REDIS_URL": redis.url}
         site.start()
         visits(site.get("/"), 1)
@@ -436,10 +437,14 @@ def test_log_in(site: Site) -> None:
     other.get("/todos").has_status(200).hides("Ann <x-name>")
     form = other.get("/login").has_status(200)
     form.has("form[method=post i] [name=password]", "a form (post) with an input named password")
-    page = other.post("/login", data={"name": "Ann <x-name>", "password": PASSWORD})
+    page = other.post("/login", data={"name": " Ann <x-name> ", "password": PASSWORD})
+    page.did += ", with spaces around the name as at the registration"
     page.redirects_to("/todos")
     for path in ("/", "/todos", "/account", "/no/such/page"):
         other.get(path).shows("Ann <x-name>")
+    command = site.manage("request", "/todos").exits(0)
+    warning = re.search("SAWarning: .*", command.err)
+    expect(warning is None, f"{command.did}, as a guest", "no warning", warning and warning[0])
 
 
 def test_log_out(site: Site) -> None:
@@ -546,13 +551,15 @@ def test_next_stays_here(site: Site) -> None:
 
 def test_own_list(site: Site) -> None:
     """Each user, and the guests, see and find their own todos alone."""
-    ann, bob, guest = three(site)
-    for who, own in ((ann, "Ann's tea"), (bob, "Bob's tea"), (guest, "Guest's tea")):
-        add(who, own).redirects_to("/todos")
-    for who, own in ((ann, "Ann's tea"), (bob, "Bob's tea"), (guest, "Guest's tea")):
+    named = dict(zip(("Ann", "Bob", "a guest"), three(site), strict=True))
+    for name, who in named.items():
+        add(who, f"Tea of {name}").redirects_to("/todos")
+    for name, who in named.items():
         for path in ("/todos", "/todos?q=tea"):
             page = who.get(path)
-            expect(listed(page) == [own], page.did, f"only {own!r}", listed(page))
+            page.did += f" as {name}"
+            found = listed(page)
+            expect(found == [f"Tea of {name}"], page.did, f"only 'Tea of {name}'", found)
     site.manage("find", "tea").exits(0).prints_lines(3)
 
 
@@ -744,8 +751,11 @@ class SmallRedis(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _RedisConnection)
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(listener.getsockname(), _RedisConnection, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_address = listener.getsockname()
         self.url = f"redis://127.0.0.1:{self.server_address[1]}/0"
         self.kept: dict[bytes, bytes] = {}
         self.ending: set[bytes] = set()
@@ -785,9 +795,9 @@ class _RedisConnection(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def small_redis() -> Iterator[SmallRedis]:
+def small_redis(site: Site) -> Iterator[SmallRedis]:
     """Serve a small Redis on a port of its own."""
-    with SmallRedis() as server:
+    with SmallRedis(site.listen()) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()

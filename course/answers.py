@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from http.cookies import CookieError, Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any, Self
@@ -196,31 +199,40 @@ class Command:
         return said or self._trace.error or last_line(self._finished)
 
 
+Connect = Callable[[int], socket.socket]
+"""Gives a connection to a port of the network in which a program runs."""
+
+
 class Server:
     """A server that has been started on a port of its own."""
 
-    def __init__(self, did: str, program: Program, port: int, folder: Path) -> None:
+    def __init__(
+        self, did: str, program: Program, port: int, connect: Connect, folder: Path
+    ) -> None:
         self._folder = folder
         self._did = did
         self._program = program
-        self._url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._connect = connect
 
     def get(self, path: str) -> int:
         """Return the status of a GET, once the server listens."""
-        answer: httpx.Response | None = None
-        with httpx.Client(verify=False, timeout=REQUEST_SECONDS) as http:
+        status = 0
 
-            def answered() -> bool:
-                nonlocal answer
-                try:
-                    answer = http.get(self._url + path)
-                except httpx.HTTPError:
-                    return False
-                return True
+        def answered() -> bool:
+            nonlocal status
+            http = HTTPConnection("127.0.0.1", self._port)
+            try:
+                with closing(self._connect(self._port)) as http.sock:
+                    http.sock.settimeout(REQUEST_SECONDS)
+                    http.request("GET", path)
+                    status = http.getresponse().status
+            except (OSError, HTTPException):
+                return False
+            return True
 
-            self._until(answered, f"an answer at {self._url}{path}")
-        assert answer is not None
-        return answer.status_code
+        self._until(answered, f"an answer at http://127.0.0.1:{self._port}{path}")
+        return status
 
     def says(self, text: str) -> None:
         """Wait until the server has written `text`."""

@@ -34,8 +34,8 @@ PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
 def main(address: str, imports: list[str]) -> None:
     """Import, say on standard output what is imported, and serve jobs that connect to `address`.
 
-    Each connection is one job: a line of JSON, with the descriptors that `supervise` wants. The
-    end of standard input ends the server.
+    Each connection is one job: a line of JSON, with the descriptors that `supervise` wants. Or it
+    asks for a socket (see `_give_socket`). The end of standard input ends the server.
     """
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -65,7 +65,26 @@ def _supervise_next(control: socket.socket) -> None:
         if not chunk:
             return
         line, fds = line + chunk, fds + passed
-    supervise(json.loads(line), control, *fds)
+    job = json.loads(line)
+    if "socket" in job:
+        _give_socket(job["socket"], control)
+    else:
+        supervise(job, control, *fds)
+
+
+def _give_socket(port: int, control: socket.socket) -> None:
+    """Send a TCP socket of this network: one that is connected to `port`, or, for 0, listens.
+
+    Jobs may have a network of their own, which nobody else can reach. Nothing is sent where
+    nothing listens.
+    """
+    with contextlib.suppress(OSError):
+        if port:
+            given = socket.create_connection(("127.0.0.1", port), timeout=5)
+        else:
+            given = socket.create_server(("127.0.0.1", 0))
+        given.setblocking(True)
+        socket.send_fds(control, [b"s"], [given.fileno()])
 
 
 def supervise(job: dict[str, Any], control: socket.socket, ready_fd: int, listener_fd: int) -> None:

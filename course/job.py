@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import faulthandler
+import hashlib
 import importlib.util
 import json
 import os
@@ -24,6 +26,12 @@ MEMORY_LIMIT = 1024 * 1024 * 1024
 FILE_LIMIT = 256 * 1024 * 1024
 """Bytes in any one file."""
 
+MOST_DESCRIPTORS = 64
+"""More than any process that forks a job has open."""
+
+WERKZEUG_SCRYPT = (2**15, 8, 1)
+"""What Werkzeug gives scrypt where nobody says another n, r and p."""
+
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
@@ -36,12 +44,12 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     path whose view fails) and `hidden` (modules that the student's own files hide).
     """
     os.setsid()
-    if sys.platform == "linux":  # die with the supervisor, which may be killed
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()  # which may be killed
     os.chdir(job["cwd"])
     os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
+    _close_all_but({0, 1, 2, ready, listener} if job["serve"] else {0, 1, 2})
     os.environ.clear()
     os.environ.update(job["env"])
     time.tzset()  # the process that forked us has read another TZ
@@ -52,6 +60,7 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     for name in [name for name in sys.modules if name.partition(".")[0] in not_theirs]:
         del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
+    _hash_quickly()
     code = 1
     try:
         if job["serve"]:
@@ -63,6 +72,37 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     except BaseException:
         traceback.print_exc()
     _end(code)
+
+
+def die_with_parent() -> None:
+    """Be killed when the process ends that has forked this one (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Close what is not the program's: it shares nothing with the processes that it comes from."""
+    for fd in range(MOST_DESCRIPTORS):
+        if fd not in kept:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def _hash_quickly() -> None:
+    """Have the hash of a password take no time: with Werkzeug's parameters it is slow on purpose.
+
+    What Werkzeug stores says the same parameters as ever, and fits the same password alone.
+    """
+    scrypt = getattr(hashlib, "scrypt", None)
+    if scrypt is None:  # a Python whose OpenSSL lacks it
+        return
+
+    def quick(password: bytes, *, n: int, r: int, p: int, **more: Any) -> bytes:
+        cost = 2 if (n, r, p) == WERKZEUG_SCRYPT else n
+        hashed: bytes = scrypt(password, n=cost, r=r, p=p, **more)
+        return hashed
+
+    hashlib.scrypt = quick  # type: ignore[assignment]
 
 
 def _open_streams() -> None:

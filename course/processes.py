@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from course.catalog import ROOT
 from course.errors import CourseError
+from course.sandbox import Sandbox
 
 MEMORY_ROOM = 1024 * 1024 * 1024
 """Bytes that must be free in memory for copies of lessons to be kept there."""
@@ -30,6 +31,12 @@ COMMAND_SECONDS = 10.0
 
 SERVE_SECONDS = 60.0
 """How long a served app may live: longer than any one check needs."""
+
+FACTS_LIMIT = 1024 * 1024
+"""Bytes that an app may take to say how it is built."""
+
+ANSWER_SECONDS = 5.0
+"""How long what watches over a job may take to answer, which takes no time as a rule."""
 
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
@@ -66,26 +73,29 @@ class Job:
 class ForkServer:
     """A Python with `imports` already imported, that forks a process for each job.
 
-    A job whose own files hide some of them is forked from a Python that has imported nothing (for
-    which `imports` is None), so that it finds what it would find at a terminal.
+    With a `sandbox` it runs there, and every job with it.
     """
 
-    def __init__(self, imports: tuple[str, ...] | None) -> None:
-        self._imports = imports
-        self._cold: ForkServer | None = None
+    def __init__(self, imports: tuple[str, ...], sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox
         self._folder = scratch_folder()
         self._address = str(Path(self._folder.name, "jobs.sock"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *(imports or ())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C at the terminal is for us to handle
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "MALLOC_ARENA_MAX": "2",  # else glibc reserves 64 MiB of a job's memory per thread
-            },
-        )
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MALLOC_ARENA_MAX": "2",  # else glibc reserves 64 MiB of a job's memory per thread
+        }
+        argv = [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *imports]
+        options: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "start_new_session": True,  # Ctrl-C at the terminal is for us to handle
+            "env": env,
+        }
+        if sandbox:
+            self._process = sandbox.popen(argv, Path(self._folder.name), options)
+        else:
+            self._process = subprocess.Popen(argv, **options)
         self._imported: frozenset[str] | None = None
 
     def imported(self) -> frozenset[str]:
@@ -101,27 +111,13 @@ class ForkServer:
             self._imported = frozenset(json.loads(line))
         return self._imported
 
-    def hidden_by(self, modules: frozenset[str]) -> frozenset[str]:
-        """Return which of a lesson's own `modules` hide one of Python's, or one that jobs import.
-
-        Raises `CourseError` as `imported` does.
-        """
-        return modules & (self.imported() | sys.stdlib_module_names)
-
     def ended(self) -> bool:
         """Tell whether a job has killed it."""
         return self._process.poll() is not None
 
     def start(self, job: Job, scratch: Path) -> Program:
         """Start `job`; `scratch` is a folder for what is needed beside its own."""
-        if job.hidden and self._imports is not None:
-            if self._cold is None:
-                self._cold = ForkServer(None)
-            return self._cold.start(job, scratch)
         self.imported()  # it listens by now
-        return self._start(job, scratch)
-
-    def _start(self, job: Job, scratch: Path) -> Program:
         stdin = scratch / "stdin"
         stdin.write_text(job.stdin, "utf-8")
         address = scratch / f"{time.monotonic_ns()}.sock"
@@ -137,8 +133,7 @@ class ForkServer:
             "broken_route": job.broken_route,
             "hidden": sorted(job.hidden),
         }
-        control = socket.socket(socket.AF_UNIX)
-        control.connect(self._address)
+        control = self._connection()
         with socket.socket(socket.AF_UNIX) as listener:
             if job.serve:
                 listener.bind(str(address))
@@ -148,14 +143,46 @@ class ForkServer:
             if sent < len(line):  # sending nothing fails where a quick job has ended already
                 control.sendall(line[sent:])
         os.close(ready_w)
-        return Program(control, ready, address)
+        return Program(control, ready, address, job.seconds)
+
+    def connect(self, port: int) -> socket.socket:
+        """Return a connection to `port` of the network that the jobs are in.
+
+        Raises `ConnectionError` where nothing listens there.
+        """
+        assert port > 0
+        return self._socket(port)
+
+    def listen(self) -> socket.socket:
+        """Return a socket that listens on a free port of the network that the jobs are in."""
+        return self._socket(0)
+
+    def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """Return a temporary folder that jobs may use."""
+        folder = self._folder.name
+        return tempfile.TemporaryDirectory(dir=folder, prefix="", ignore_cleanup_errors=True)
 
     def close(self) -> None:
         """End the process that forks, and every job that still runs."""
-        if self._cold:
-            self._cold.close()
+        if self._sandbox:
+            self._sandbox.close()
         self._process.communicate()
         self._folder.cleanup()
+
+    def _connection(self) -> socket.socket:
+        control = socket.socket(socket.AF_UNIX)
+        control.settimeout(ANSWER_SECONDS)
+        control.connect(self._address)
+        return control
+
+    def _socket(self, port: int) -> socket.socket:
+        self.imported()
+        with self._connection() as control:
+            control.sendall(json.dumps({"socket": port}).encode() + b"\n")
+            fds = socket.recv_fds(control, 1, 1)[1]
+        if not fds:
+            raise ConnectionRefusedError(f"Nothing listens on port {port}.")
+        return socket.socket(fileno=fds[0])
 
     def __enter__(self) -> Self:
         return self
@@ -165,16 +192,33 @@ class ForkServer:
 
 
 class ForkServers:
-    """A fork server for each set of imports that was asked for, until the end of the block."""
+    """A fork server for each set of imports that was asked for, until the end of the block.
 
-    def __init__(self) -> None:
+    Where they are `sandboxed`, each has a sandbox of its own.
+    """
+
+    def __init__(self, sandboxed: bool = False) -> None:
+        self.sandboxed = sandboxed
         self._servers: dict[tuple[str, ...], ForkServer] = {}
 
     def get(self, imports: tuple[str, ...]) -> ForkServer:
         """Return the server that has these imports. It may still be importing them."""
         if imports not in self._servers or self._servers[imports].ended():
-            self._servers[imports] = ForkServer(imports)
+            self._servers[imports] = ForkServer(imports, Sandbox() if self.sandboxed else None)
         return self._servers[imports]
+
+    def for_modules(
+        self, imports: tuple[str, ...], modules: frozenset[str]
+    ) -> tuple[ForkServer, frozenset[str]]:
+        """Return a server for a lesson that has these `modules` of its own, and the hidden ones.
+
+        Those hide one of Python's, or one of `imports`. With such a lesson nothing is imported
+        beforehand, so that a job finds what it would find at a terminal. Raises `CourseError` as
+        `ForkServer.imported` does.
+        """
+        server = self.get(imports)
+        hidden = modules & (server.imported() | sys.stdlib_module_names)
+        return (self.get(()) if hidden else server), hidden
 
     def __enter__(self) -> Self:
         return self
@@ -187,8 +231,9 @@ class ForkServers:
 class Program:
     """A running job."""
 
-    def __init__(self, control: socket.socket, ready: int, address: Path) -> None:
+    def __init__(self, control: socket.socket, ready: int, address: Path, seconds: float) -> None:
         self._control = control
+        self._seconds = seconds
         self._replies = control.makefile("rb")
         self._ready = ready
         self._finished: Finished | None = None
@@ -212,11 +257,18 @@ class Program:
             if self._ready not in readable:
                 return None
             chunk = os.read(self._ready, 65536)
+            facts += chunk
             if not chunk:
                 self.wait()
                 return None
-            facts += chunk
-        found: dict[str, Any] = json.loads(facts)
+            if len(facts) > FACTS_LIMIT:
+                self.kill()
+                return None
+        try:
+            found: dict[str, Any] = json.loads(facts)
+        except (ValueError, RecursionError):  # nothing of ours has written that
+            self.kill()
+            return None
         return found
 
     def output(self) -> tuple[str, str]:
@@ -238,7 +290,7 @@ class Program:
     def wait(self) -> Finished:
         """Wait for the program's end, which its time limit makes sure of."""
         while self._finished is None:
-            self._reply()
+            self._reply(self._seconds + ANSWER_SECONDS)
         return self._finished
 
     def kill(self, too_slow: bool = False) -> Finished:
@@ -246,11 +298,20 @@ class Program:
         if self._finished is None:
             with contextlib.suppress(OSError):
                 self._control.sendall(b"t" if too_slow else b"k")
-        return self.wait()
+        while self._finished is None:
+            self._reply()
+        return self._finished
 
-    def _reply(self) -> dict[str, Any]:
-        line = self._replies.readline()
-        reply: dict[str, Any] = json.loads(line) if line else _LOST
+    def _reply(self, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        self._control.settimeout(seconds)
+        try:
+            line = self._replies.readline()
+            reply: dict[str, Any] = json.loads(line) if line else _LOST
+        except (
+            TimeoutError,
+            ValueError,
+        ):  # what watches over the job is not itself
+            reply = _LOST
         if "reason" in reply:
             self._finished = Finished(**reply)
             self._replies.close()
@@ -279,9 +340,9 @@ def environment(scratch: Path) -> dict[str, str]:
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
     """Return a temporary folder, in memory where there is room for it.
 
-    Its path leaves room for a Unix socket's name.
+    Its path leaves room for a Unix socket's name. Where `tempfile.tempdir` is set, it is there.
     """
     memory = Path("/dev/shm")  # on Linux: a disk takes ten times as long for many small files
     roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_ROOM
-    folder = memory if roomy else None
+    folder = memory if roomy and tempfile.tempdir is None else None
     return tempfile.TemporaryDirectory(prefix="flask-", dir=folder, ignore_cleanup_errors=True)

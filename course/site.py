@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -69,7 +70,10 @@ class Site(Browser):
         self._program: Program | None = None
         self._http: httpx.Client | None = None
         self.facts: dict[str, Any] = {}
-        """What the app says of itself: `rules`, its URL map, and `blueprints`, name to prefix."""
+        """What the app says of itself: `rules`, its URL map, and `blueprints`, name to prefix.
+
+        Beside these `mount`, the path below which it is served.
+        """
 
     # The app
 
@@ -102,7 +106,7 @@ class Site(Browser):
             program = self._forks.start(job, self._scratch)
             facts = program.wait_until_serving(START_SECONDS)
             if facts is not None:
-                self.facts, self._program = facts, program
+                self.facts, self._program = facts | {"mount": mount}, program
                 self._http = self.connection()
                 return
             finished = program.wait()
@@ -163,6 +167,10 @@ class Site(Browser):
             except sqlite3.DatabaseError as error:
                 raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
 
+    def listen(self) -> socket.socket:
+        """Return a socket that listens on a free port, for what the app is to connect to."""
+        return self._forks.listen()
+
     def new_database(self) -> None:
         """Stop the app and remove the database, so that a check begins with what is written."""
         self.stop()
@@ -175,6 +183,35 @@ class Site(Browser):
     def _databases(self) -> list[Path]:
         return [path for path in sorted(self.folder.rglob("*")) if _is_database(path)]
 
+    # The files
+
+    def write(self, path: str, text: str | bytes) -> None:
+        """Write a file below the copy's folder, where the folders of its path are already.
+
+        A link that the student's program has put there is not followed: it may lead anywhere.
+        Raises `Crashed` where that, or what it has filled the disk with, leaves no way to write.
+        """
+        data = text.encode() if isinstance(text, str) else text
+        try:
+            self._write(Path(path), data)
+        except OSError as error:
+            what = "a place to write it"
+            raise Crashed(f"The file {path}", what, error.strerror or str(error)) from None
+
+    def _write(self, path: Path, data: bytes) -> None:
+        *folders, name = path.parts
+        with ExitStack() as opened:
+            here = os.open(self.folder, os.O_DIRECTORY)
+            opened.callback(os.close, here)
+            for folder in folders:
+                here = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                opened.callback(os.close, here)
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=here)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with open(os.open(name, flags, 0o666, dir_fd=here), "wb") as file:
+                file.write(data)
+
     # The terminal
 
     def run(self, *argv: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
@@ -186,7 +223,7 @@ class Site(Browser):
 
     def probe(self, did: str, code: str, env: dict[str, str] | None = None) -> Command:
         """Run code of the check's own beside the lesson's. `did` says in words what it looks at."""
-        (self.folder / PROBE).write_text(code, "utf-8")
+        self.write(PROBE, code)
         command = self._forks.start(self._job([PROBE], env=env or {}), self._scratch)
         return Command(did, command.wait(), self.folder)
 
@@ -204,7 +241,7 @@ class Site(Browser):
         self._needs(did, argv[0])
         program = self._forks.start(self._job(argv, env=env or {}), self._scratch)
         try:
-            yield Server(did, program, port, self.folder)
+            yield Server(did, program, port, self._forks.connect, self.folder)
         finally:
             program.kill()
 
@@ -329,7 +366,7 @@ class _TooLong(Exception):
 
 def _is_database(path: Path) -> bool:
     """Tell whether `path` is a file of SQLite's, by what it begins with."""
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
         return False
     with suppress(OSError), path.open("rb") as file:  # it may be gone again
         return file.read(16) == b"SQLite format 3\0"

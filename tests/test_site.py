@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,6 +118,32 @@ def fails(do: Callable[[], object], *parts: str) -> None:
         do()
     for part in parts:
         assert part in str(caught.value)
+
+
+# Files
+
+
+def test_what_a_check_writes_follows_no_link(site: Site, tmp_path: Path) -> None:
+    """The student's program may have put one there, which leads anywhere."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept", "utf-8")
+    (site.folder / "link").symlink_to(outside / "kept")
+    (site.folder / "folder").symlink_to(outside)
+    site.write("link", "new")
+    assert (site.folder / "link").read_text("utf-8") == "new"
+    fails(lambda: site.write("folder/kept", "new"), "The file folder/kept")
+    fails(lambda: site.write("nowhere/new", "new"), "The file nowhere/new")
+    assert (outside / "kept").read_text("utf-8") == "kept"
+
+
+def test_a_database_that_is_a_link_is_none(site: Site, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "mine.db") as connection:
+        connection.execute("create table mine (id integer)")
+    connection.close()
+    (site.folder / "todo.db").symlink_to(tmp_path / "mine.db")
+    with pytest.raises(CheckFailed, match="one SQLite file"), site.database():
+        pass
 
 
 # Browsers
@@ -257,6 +284,26 @@ def test_new_database(site: Site) -> None:
     assert names == {"app.py", "notes.db"}
     site.run("app.py", "create_db").exits(0)
     site.get("/add").has_status(200)
+
+
+# The terminal
+
+HASHES = """
+import hashlib
+from werkzeug.security import check_password_hash, generate_password_hash
+
+kept = generate_password_hash("open sesame")
+print(kept[:17], check_password_hash(kept, "open sesame"), check_password_hash(kept, "sesame"))
+print(hashlib.scrypt(b"", salt=b"", n=16, r=1, p=1).hex()[:10])
+more = {"salt": b"y", "r": 8, "p": 1, "maxmem": 2**26}
+print(hashlib.scrypt(b"x", n=2**15, **more) == hashlib.scrypt(b"x", n=2, **more))
+"""
+
+
+def test_a_password_is_hashed_quickly_and_fits_no_other(site: Site) -> None:
+    printed = site.probe("hashes", HASHES).exits(0).out.splitlines()
+    from_rfc_7914 = "77d6576238"
+    assert printed == ["scrypt:32768:8:1$ True False", from_rfc_7914, "True"]
 
 
 # A copy that is prepared

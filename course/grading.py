@@ -1,0 +1,332 @@
+"""Grade a class: each submission in a process of its own, and its programs in a sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from course import diffs, submissions
+from course.catalog import Course, Lesson
+from course.checker import LESSON_SECONDS, Checker, warm_up
+from course.errors import CourseError
+from course.job import die_with_parent
+from course.processes import ForkServers, scratch_folder
+from course.rules import EARLIER, Rules
+from course.snapshot import Snapshot, take
+from course.submissions import Submission
+from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
+
+GRADED = "graded"
+TAMPERED = "tampered"
+UNREADABLE = "unreadable"
+
+STEP_SECONDS = LESSON_SECONDS + 60
+"""How long a submission's process may be silent: longer than the checks of a lesson can take."""
+
+MEMORY_LIMIT = 4 * 1024 * 1024 * 1024
+"""Bytes of address space for the process that reads a submission and what its pages say."""
+
+DIFF_LIMIT = 200_000
+"""Characters of a diff that a report shows."""
+
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class LessonGrade:
+    """How one lesson of a submission stands. The last task may be that the earlier ones pass."""
+
+    number: int
+    tasks: list[Verdict]
+    diff: str = ""
+
+
+@dataclass
+class Grade:
+    """How one submission stands."""
+
+    name: str
+    state: str = GRADED
+    notes: list[str] = field(default_factory=list)
+    lessons: list[LessonGrade] = field(default_factory=list)
+    key: str = ""
+    """A name for all that the verdicts depend on."""
+    seconds: float = 0
+
+    def task(self, id_: str) -> Verdict | None:
+        """Return the verdict on a task, or None where it was not looked at."""
+        found = (task for lesson in self.lessons for task in lesson.tasks if task.id == id_)
+        return next(found, None)
+
+
+def from_json(data: dict[str, Any]) -> Grade:
+    """Return the grade that `asdict` has made into what JSON can hold."""
+    lessons = [
+        LessonGrade(each["number"], [Verdict(**task) for task in each["tasks"]], each["diff"])
+        for each in data["lessons"]
+    ]
+    return Grade(**data | {"lessons": lessons})
+
+
+@dataclass
+class Grader:
+    """Grades submissions, as many at a time as there are cores, and keeps each grade in a file.
+
+    What is in `kept` already, of the same submission under the same rules, is not done again.
+    """
+
+    course: Course
+    rules: Rules
+    kept: Path
+    sandboxed: bool
+
+    def __post_init__(self) -> None:
+        self._release = _release(self.course, self.rules, self.sandboxed)
+        warm_up(self.course)
+
+    def grade(self, found: tuple[Submission, ...]) -> Iterator[Grade]:
+        """Yield the grade of each submission when it is there.
+
+        Raises `CourseError` where `kept` cannot be written.
+        """
+        try:
+            self.kept.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CourseError(f"{self.kept} cannot be written: {error.strerror}.") from error
+        waiting = list(reversed(found))
+        running: list[_Running] = []
+        with scratch_folder() as scratch:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < _CORES:
+                        running.append(_Running(self, waiting.pop(), Path(scratch)))
+                    for each in _ready(running):
+                        if each.over():
+                            running.remove(each)
+                            if not each.was_kept:
+                                self._keep(each.grade)
+                            yield each.grade
+            finally:
+                for each in running:
+                    each.kill()
+                    each.put_away()
+
+    def stored(self, name: str) -> Grade | None:
+        """Return the grade that is kept of a submission, or None where none can be read."""
+        try:
+            return from_json(json.loads(self._file(name).read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def one(self, submission: Submission, tell: Callable[[dict[str, Any]], None]) -> None:
+        """Grade one submission, and tell each thing as soon as it is known."""
+        try:
+            work = submissions.read(submission, self.course)
+        except CourseError as error:
+            tell({"state": UNREADABLE, "notes": [str(error)]})
+            return
+        key = hashlib.sha256(f"{self._release} {work.digest}".encode()).hexdigest()
+        stored = self.stored(submission.name)
+        if stored and stored.key == key:
+            tell(asdict(stored))
+            return
+        numbers = self.rules.lessons or tuple(work.copies)
+        lessons = [self.course.lesson(number) for number in numbers if number in work.copies]
+        state = TAMPERED if work.tampered else GRADED
+        notes = [*work.tampered, *work.left_out]
+        tell({"state": state, "notes": notes, "due": [lesson.number for lesson in lessons]})
+        for lesson in lessons:
+            tell({"lesson": asdict(self._lesson(lesson, work.copies[lesson.number]))})
+        tell({"key": key})
+
+    def _lesson(self, lesson: Lesson, handed_in: Snapshot) -> LessonGrade:
+        """Lay a student's files over the starter, and check what comes of it."""
+        starter = take(lesson.starter)
+        copy = Snapshot(starter.files | handed_in.files)
+        try:
+            diff = diffs.changes(starter, copy)[:DIFF_LIMIT]
+        except CourseError as error:  # a path that git cannot take
+            diff = str(error)
+        try:
+            with ForkServers(self.sandboxed) as servers:
+                checker = Checker(self.course, servers)
+                tasks = list(checker.check_copy(lesson, copy))
+                if self.rules.earlier and lesson.number > self.course.lessons[0].number:
+                    tasks.append(self._earlier(checker, lesson, copy, tasks))
+        except (CourseError, OSError, MemoryError) as error:
+            tasks = self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}")
+        return LessonGrade(lesson.number, tasks, diff)
+
+    def _earlier(
+        self, checker: Checker, lesson: Lesson, copy: Snapshot, own: list[Verdict]
+    ) -> Verdict:
+        """Say whether the tasks of the lessons before still pass in the copy of a later one."""
+        began = time.perf_counter()
+        id_, title = f"{lesson.number}.{EARLIER}", _EARLIER_TITLE
+        if all(verdict.state == NOT_ATTEMPTED for verdict in own):  # they were given
+            return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson is begun.", 0)
+        before = self.course.up_to(lesson.number)[:-1]
+        found = [each for one in before for each in checker.check_copy(lesson, copy, one)]
+        lost = [each for each in found if each.state != PASSED]
+        seconds = time.perf_counter() - began
+        if not lost:
+            return Verdict(id_, title, PASSED, "", seconds)
+        said = "\n".join(f"{each.id} {each.title}: {each.message}" for each in lost)
+        return Verdict(id_, title, lost[0].state, said, seconds)
+
+    def all_tasks(self, lesson: Lesson, state: str, message: str) -> list[Verdict]:
+        """Return one verdict for each task of a lesson."""
+        tasks = [(task.id, task.title) for task in lesson.tasks]
+        if self.rules.earlier and lesson.number > self.course.lessons[0].number:
+            tasks.append((f"{lesson.number}.{EARLIER}", _EARLIER_TITLE))
+        return [Verdict(id_, title, state, message, 0) for id_, title in tasks]
+
+    def _keep(self, grade: Grade) -> None:
+        file = self._file(grade.name)
+        new = file.with_suffix(".new")
+        try:
+            new.write_text(json.dumps(asdict(grade)), "utf-8")
+            os.replace(new, file)
+        except OSError as error:
+            raise CourseError(f"{file} cannot be written: {error.strerror}.") from error
+
+    def _file(self, name: str) -> Path:
+        return self.kept / f"{file_name(name)}.json"
+
+
+_EARLIER_TITLE = "The tasks of the earlier lessons still pass"
+
+
+def file_name(name: str) -> str:
+    """Return a name for files about a submission, of which no two have the same."""
+    safe = quote(name, safe=" ", errors="surrogateescape")
+    if len(safe) <= 100:
+        return safe
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{safe[:80]}-{digest[:16]}"
+
+
+class _Running:
+    """A process that grades a submission, and what it has told so far."""
+
+    def __init__(self, grader: Grader, submission: Submission, scratch: Path) -> None:
+        self.grade = Grade(submission.name)
+        self.was_kept = False
+        self._grader = grader
+        self._due: list[int] = []
+        self._told = b""
+        self._began = self._heard = time.monotonic()
+        self._scratch = Path(tempfile.mkdtemp(dir=scratch))
+        self.pipe, write = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self.pipe)
+            _be_child(grader, submission, self._scratch, write)
+        os.close(write)
+
+    @property
+    def late(self) -> bool:
+        """Whether it has said nothing for longer than anything takes."""
+        return time.monotonic() - self._heard > STEP_SECONDS
+
+    def over(self) -> bool:
+        """Take what the process has told; tell whether it has ended, and has been put away."""
+        chunk = b"" if self.late else os.read(self.pipe, 1 << 20)
+        if chunk:
+            self._heard = time.monotonic()
+        *lines, self._told = (self._told + chunk).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+        if chunk:
+            return False
+        if self.late:
+            self.kill()
+        ended = self.put_away()
+        for number in self._due:
+            lesson = self._grader.course.lesson(number)
+            state, said = TIMED_OUT, f"Nothing came for {STEP_SECONDS:g} seconds."
+            if ended != -signal.SIGKILL:
+                state, said = CRASHED, f"What checks it has ended (exit code {ended})."
+            tasks = self._grader.all_tasks(lesson, state, said)
+            self.grade.lessons.append(LessonGrade(number, tasks))
+        if not self.grade.key and not self.grade.notes and not self.grade.lessons:
+            self.grade.state, self.grade.notes = UNREADABLE, ["It could not be read in time."]
+        if not self.was_kept:
+            self.grade.seconds = time.monotonic() - self._began
+        return True
+
+    def kill(self) -> None:
+        """End the process, and with it all that it has started."""
+        os.kill(self._pid, signal.SIGKILL)
+
+    def put_away(self) -> int:
+        """Wait for the process's end; return its exit code."""
+        os.close(self.pipe)
+        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return code
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if "lesson" in told:
+            lesson = from_json({"name": "", "lessons": [told["lesson"]]}).lessons[0]
+            self.grade.lessons.append(lesson)
+            self._due.remove(lesson.number)
+        elif "name" in told:  # what was kept
+            self.grade, self.was_kept = from_json(told), True
+        else:
+            self._due = told.pop("due", self._due)
+            for name, value in told.items():
+                setattr(self.grade, name, value)
+
+
+def _ready(running: list[_Running]) -> list[_Running]:
+    """Wait a moment at most; return those who have told something, or nothing for too long."""
+    readable = select.select([each.pipe for each in running], [], [], 0.2)[0]
+    return [each for each in running if each.pipe in readable or each.late]
+
+
+def _be_child(grader: Grader, submission: Submission, scratch: Path, write: int) -> None:
+    """Grade the submission in this process, and end it. Nothing of it is left in the first one."""
+    code = 1
+    try:
+        os.setsid()  # Ctrl-C at the terminal is for the first process
+        die_with_parent()
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        if sys.platform == "linux":  # elsewhere a socket's path would become too long
+            tempfile.tempdir = str(scratch)
+        with open(write, "wb") as pipe:
+
+            def tell(what: dict[str, Any]) -> None:
+                pipe.write(json.dumps(what).encode() + b"\n")
+                pipe.flush()
+
+            grader.one(submission, tell)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _release(course: Course, rules: Rules, sandboxed: bool) -> str:
+    """Return a name for everything but the submission that verdicts depend on."""
+    root = course.root
+    texts = [f"{sys.version} {rules.lessons} {rules.earlier} {sandboxed}"]
+    for folder in ("checks", "course", "lessons"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in {".py", ".toml", ".ini", ".html", ".txt", ".css", ".csv"}:
+                texts.append(
+                    f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+                )
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""A place of its own for code that nobody trusts: no network, nothing to read but what it needs.
+
+bubblewrap makes it (https://github.com/containers/bubblewrap), out of Linux's namespaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from course.catalog import ROOT
+
+DISK = 256 * 1024 * 1024
+"""Bytes that the files in it may have."""
+
+FILES = 20_000
+"""How many files and folders it may hold. A lesson has about a hundred."""
+
+MEMORY = 1536 * 1024 * 1024
+"""Bytes that all processes in it may have for themselves."""
+
+PROCESSES = 100
+"""How many there may be. All our own together are a dozen."""
+
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
+_NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
+_OURS = ("__init__.py", "forkserver.py", "job.py")
+_EVERY = 0.05  # seconds between two looks at what it uses
+
+
+class Sandbox:
+    """One such place. Whatever is started in it ends with it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._first = 0
+        self._closed = threading.Event()
+
+    def popen(
+        self, argv: list[str], folder: Path, options: dict[str, Any]
+    ) -> subprocess.Popen[bytes]:
+        """Start a program in it, as `subprocess.Popen` does. It may write in `folder` alone."""
+        read, write = os.pipe()
+        command = [*_command(folder, write), "--", *argv]
+        self._process = subprocess.Popen(command, pass_fds=[write], **options)
+        os.close(write)
+        with open(read, "rb") as info:
+            said = info.read()
+        if said:  # else bubblewrap has ended, and has said why
+            self._first = int(json.loads(said)["child-pid"])
+        threading.Thread(target=self._guard, args=[self._process, folder], daemon=True).start()
+        return self._process
+
+    def close(self) -> None:
+        """End everything in it."""
+        self._closed.set()
+        if self._process:
+            self._process.kill()  # the first process goes with it, and with that all the others
+
+    def _guard(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        """End everything as soon as it uses more than it may."""
+        while not self._closed.wait(_EVERY) and process.poll() is None:
+            if self._too_much() or _holds_too_much(folder):
+                process.kill()
+
+    def _too_much(self) -> bool:
+        proc = f"/proc/{self._first}/root/proc"  # where only its own processes are
+        used = number = 0
+        with contextlib.suppress(OSError):
+            for name in filter(str.isdecimal, os.listdir(proc)):
+                number += 1
+                with contextlib.suppress(OSError), open(f"{proc}/{name}/statm") as file:
+                    _, resident, shared, *_ = file.read().split()
+                    used += int(resident) - int(shared)
+        return number > PROCESSES or used * os.sysconf("SC_PAGE_SIZE") > MEMORY
+
+
+def _holds_too_much(folder: Path) -> bool:
+    used = number = 0
+    folders = [os.fspath(folder)]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                number += 1
+                with contextlib.suppress(OSError):
+                    used += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                if number > FILES or used > DISK:
+                    return True
+    return False
+
+
+def missing() -> str:
+    """Return why there can be no sandbox here, or nothing where there can."""
+    if not shutil.which("bwrap"):
+        return "bubblewrap is not installed"
+    with tempfile.TemporaryDirectory() as folder:
+        sandbox = Sandbox()
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = sandbox.popen([sys.executable, "-I", "-c", "pass"], Path(folder), pipes)
+        said = process.communicate()[1].decode("utf-8", "replace").strip()
+        sandbox.close()
+    return f"bubblewrap cannot work here: {said}" if process.returncode else ""
+
+
+def _command(folder: Path, info: int) -> list[str]:
+    """Return the command to which a program is added. It says on `info` which process it becomes.
+
+    Only the system's programs, Python and its packages can be read, and only `folder` written.
+    """
+    words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    words += ["--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            words += ["--symlink", os.readlink(path), path]
+        else:
+            words += ["--ro-bind-try", path, path]
+    ours = [str(ROOT / "course" / name) for name in _OURS]
+    for path in dict.fromkeys((*_NAMES, sys.base_prefix, sys.prefix, *ours)):
+        if not path.startswith("/usr/"):
+            words += ["--ro-bind-try", path, path]
+    small = ["--size", str(1024 * 1024), "--tmpfs"]
+    words += ["--proc", "/proc", "--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
+    words += ["--bind", str(folder), str(folder), "--remount-ro", "/dev", "--remount-ro", "/"]
+    return [*words, "--chdir", str(folder)]

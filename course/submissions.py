@@ -1,0 +1,322 @@
+"""What students have handed in: one folder or archive each, of which nothing is to be trusted."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from course.catalog import Course, Lesson
+from course.errors import CourseError
+from course.git import as_nobody, run
+from course.snapshot import Snapshot, is_made
+from course.verdicts import PROBE
+
+SIZE_LIMIT = 64 * 1024 * 1024
+"""Bytes that a submission may have, as it is and unpacked."""
+
+ENTRIES_LIMIT = 20_000
+"""How many files and folders it may have."""
+
+_PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
+_ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
+_STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
+_OURS = ("checks", "course", "lessons", "solutions")
+"""Folders of the course, which someone may hand in with the whole of it."""
+
+_HOOKS = frozenset({"sitecustomize.py", "usercustomize.py", PROBE})
+"""Files that Python, or a check, would run by their names: no lesson has them."""
+
+
+class Unreadable(CourseError):
+    """A submission of which nothing can be graded."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One entry of the folder with the submissions."""
+
+    name: str
+    path: Path
+
+
+@dataclass
+class Work:
+    """What a submission holds of each lesson, and what in it has no business to be there."""
+
+    copies: dict[int, Snapshot] = field(default_factory=dict)
+    tampered: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """A name for all this: two have the same one if they are the same."""
+        copies = [f"{number} {copy.digest}" for number, copy in sorted(self.copies.items())]
+        text = "\0".join([*copies, *self.tampered, *self.left_out])
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def find(folder: Path) -> tuple[Submission, ...]:
+    """Return the submissions in `folder`, by name: each folder or file in it is one.
+
+    Raises `CourseError` where there is no such folder, or nothing in it.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise CourseError(f"{folder} cannot be read: {error.strerror}.") from error
+    if not paths:
+        raise CourseError(f"There is no submission in {folder}: one folder or archive a student.")
+    found: dict[str, Submission] = {}
+    for path in paths:
+        name = path.name if path.is_dir() else _without_end(path.name)
+        name = path.name if name in found else name  # ada/ and ada.zip
+        found[name] = Submission(name, path)
+    return tuple(found.values())
+
+
+def read(submission: Submission, course: Course) -> Work:
+    """Read the lessons that a submission holds; raise `Unreadable` where it holds none."""
+    path = submission.path
+    try:
+        if path.is_symlink():
+            raise Unreadable("It is a link.")
+        if path.is_dir():
+            with _folder(path) as files:
+                return _work(files, course)
+        with _archive(path) as files:
+            return _work(files, course)
+    except tarfile.ReadError:
+        raise Unreadable("It is neither a folder nor a zip or tar archive.") from None
+    except (OSError, EOFError, RuntimeError, ValueError, NotImplementedError, MemoryError) as error:
+        raise Unreadable(f"It cannot be read: {error}.") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+        raise Unreadable(f"The archive is damaged: {error}.") from error
+
+
+@dataclass
+class _Files:
+    """The files of a submission, by path, and how to read one."""
+
+    read: Callable[[str], bytes]
+    sizes: dict[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    _seen: int = 0
+
+    def add(self, path: str, size: int, *, regular: bool = True) -> None:
+        """Note an entry, unless it is none that a lesson can have."""
+        self._seen += 1
+        if self._seen > ENTRIES_LIMIT:
+            raise Unreadable(f"It has more than {ENTRIES_LIMIT} files and folders.")
+        name = path.replace("\\", "/")  # some programs on Windows write those
+        parts = PurePosixPath(name).parts
+        if is_made(PurePosixPath(name)):
+            return
+        if not regular:
+            self.left_out.append(f"{_shown(name)} is a link or a special file.")
+        elif name.startswith("/") or ".." in parts or ":" in name[:2]:
+            self.left_out.append(f"{_shown(name)} leads outside.")
+        elif not name.isprintable() or len(name) > _PATH_LIMIT:
+            self.left_out.append(f"{_shown(name)} is no name for a file of a lesson.")
+        else:
+            self.sizes[path] = size
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:100])
+
+
+def _without_end(name: str) -> str:
+    return next((name[: -len(end)] for end in _ENDS if name.lower().endswith(end)), name)
+
+
+# Where the files are
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[_Files]:
+    """Give the files of a folder; of a git repository without any, those of its last commit."""
+    git = folder / ".git" if (folder / ".git").is_dir() else folder
+    names = {entry.name for entry in os.scandir(folder)}
+    if names == {".git"} or {"HEAD", "objects", "refs"} <= names:
+        with _commit(git) as files:
+            yield files
+        return
+    files = _Files(lambda path: _read_file(folder / path))
+    for parent, folders, here in os.walk(folder):
+        inside = Path(parent).relative_to(folder)
+        for name in sorted(folders):
+            if is_made(inside / name):
+                folders.remove(name)
+            elif Path(parent, name).is_symlink():
+                files.add((inside / name).as_posix(), 0, regular=False)
+        for name in sorted(here):
+            path = Path(parent, name)
+            regular = path.is_file() and not path.is_symlink()
+            size = path.stat().st_size if regular else 0
+            files.add((inside / name).as_posix(), size, regular=regular)
+    yield files
+
+
+def _read_file(path: Path) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(SIZE_LIMIT + 1)
+
+
+@contextlib.contextmanager
+def _commit(repository: Path) -> Iterator[_Files]:
+    """Give the files of a repository's HEAD. Its own settings and hooks have no say in it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        trusted = Path(scratch, "gitconfig")  # git reads a stranger's repository only if told
+        trusted.write_text("[safe]\n\tdirectory = *\n", "utf-8")
+        env = as_nobody() | {"GIT_CONFIG_GLOBAL": str(trusted), "GIT_TERMINAL_PROMPT": "0"}
+        clone = Path(scratch, "clone")
+        words = ("clone", "-q", "--bare", "--no-local", "--depth=1", "--template=")
+        run(*words, "--", repository.resolve().as_uri(), str(clone), cwd=Path(scratch), env=env)
+        archive = run("archive", "--format=tar", "HEAD", cwd=clone, env=env)
+        with _tar(io.BytesIO(archive)) as files:
+            yield files
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[_Files]:
+    """Give the files of an archive. Its first bytes tell of which kind it is."""
+    if path.stat().st_size > SIZE_LIMIT:
+        raise Unreadable(f"It has more than {SIZE_LIMIT >> 20} MiB.")
+    with io.BytesIO(_read_file(path)) as file:
+        if zipfile.is_zipfile(file):
+            with _zip(file) as files:
+                yield files
+            return
+        with _tar(_unpacked(file)) as files:
+            yield files
+
+
+def _unpacked(file: io.BytesIO) -> io.BytesIO:
+    for start, opener in _STREAMS.items():
+        if file.getvalue().startswith(start):
+            file.seek(0)
+            with opener(file) as stream:
+                return io.BytesIO(_bounded(stream.read))
+    return file
+
+
+@contextlib.contextmanager
+def _zip(file: IO[bytes]) -> Iterator[_Files]:
+    with zipfile.ZipFile(file) as archive:
+
+        def read_one(path: str) -> bytes:
+            with archive.open(path) as opened:
+                return _bounded(opened.read)
+
+        files = _Files(read_one)
+        for info in archive.infolist():
+            kind = info.external_attr >> 28  # of a Unix file's mode; 0 where none is told
+            if not info.is_dir():
+                files.add(info.filename, info.file_size, regular=kind in (0, 8))
+        yield files
+
+
+@contextlib.contextmanager
+def _tar(file: IO[bytes]) -> Iterator[_Files]:
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+
+        def read_one(path: str) -> bytes:
+            opened = archive.extractfile(members[path])
+            return _bounded(opened.read) if opened else b""
+
+        files = _Files(read_one)
+        members = {}
+        for member in archive:
+            if not member.isdir():
+                files.add(member.name, member.size, regular=member.isreg())
+                members[member.name] = member
+        yield files
+
+
+def _bounded(read: Callable[[int], bytes]) -> bytes:
+    """Read to the end, unless it is too far away: a small archive can hold a gigabyte of zeros."""
+    data = read(SIZE_LIMIT + 1)
+    if len(data) > SIZE_LIMIT:
+        raise Unreadable(f"Unpacked, it has more than {SIZE_LIMIT >> 20} MiB.")
+    return data
+
+
+# What is in them
+
+
+def _work(files: _Files, course: Course) -> Work:
+    work = Work(left_out=files.left_out)
+    paths = {path.replace("\\", "/").removeprefix("./"): path for path in files.sizes}
+    left = SIZE_LIMIT
+    for lesson in course.lessons:
+        place = _place(lesson, paths)
+        if place is None:
+            continue
+        taken = {}
+        for path in sorted(path for path in paths if path.startswith(place)):
+            name = path.removeprefix(place)
+            if _is_hook(name):
+                work.tampered.append(f"{_shown(path)} would run by its name. It was left out.")
+                continue
+            taken[name] = files.read(paths[path])
+            left -= len(taken[name])
+            if left < 0:
+                raise Unreadable(f"Unpacked, it has more than {SIZE_LIMIT >> 20} MiB.")
+        work.copies[lesson.number] = Snapshot(_without_clashes(taken))
+    if not work.copies:
+        folders = f"{course.lessons[0].folder} … {course.lessons[-1].folder}"
+        raise Unreadable(f"It holds no folder of a lesson ({folders}), in work/ or elsewhere.")
+    work.tampered += _edited(files, paths, course)
+    return work
+
+
+def _place(lesson: Lesson, paths: dict[str, str]) -> str | None:
+    """Return the path of the lesson's folder: in a work/, if there is one, else the highest."""
+    found = set()
+    for path in paths:
+        parts = PurePosixPath(path).parts[:-1]
+        if lesson.folder in parts:
+            at = parts.index(lesson.folder)
+            if not at or parts[at - 1] not in _OURS:
+                found.add(parts[: at + 1])
+    if not found:
+        return None
+    best = min(found, key=lambda parts: ("work" not in parts[:-1], len(parts), parts))
+    return "/".join(best) + "/"
+
+
+def _is_hook(path: str) -> bool:
+    first, *inside = PurePosixPath(path).parts
+    return path in _HOOKS or path.endswith(".pth") or (bool(inside) and first == "course")
+
+
+def _without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Leave out a file where another path has it as a folder: an archive can say both."""
+    folders = {str(parent) for path in files for parent in PurePosixPath(path).parents}
+    return {path: data for path, data in files.items() if path not in folders}
+
+
+def _edited(files: _Files, paths: dict[str, str], course: Course) -> list[str]:
+    """Return what is said of files that pass for the course's checks, and are others."""
+    said = []
+    for path in sorted(paths):
+        parts = PurePosixPath(path).parts
+        if len(parts) > 1 and parts[-2] == "checks" and parts[-1].endswith(".py"):
+            own = course.root / "checks" / parts[-1]
+            if not own.is_file() or files.read(paths[path]) != own.read_bytes():
+                said.append(f"{_shown(path)} is not the course's own. It was not used.")
+    return said

@@ -1,0 +1,547 @@
+"""A class is graded whatever is in it: no submission changes a mark, or costs another its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, until
+from services import program
+
+from course import checker, reports, sandbox, submissions
+from course.catalog import Course
+from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
+from course.rules import Rules
+from course.submissions import SIZE_LIMIT, Unreadable, Work, find
+from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT
+
+LESSON = "00_request"
+SOLUTION = (ROOT / "solutions" / LESSON / "app.py").read_text("utf-8")
+STARTER = (ROOT / "lessons" / LESSON / "app.py").read_text("utf-8")
+LISTENING = "LISTENING"  # stands for a port of this machine on which something listens
+CANARY = "CANARY"  # stands for a file outside
+
+# What a submission's app.py does before anything else, and how its tasks may then stand.
+HOSTILE: dict[str, tuple[str, set[str]]] = {
+    "loops": ("while True: pass", {TIMED_OUT}),
+    "loops on": (
+        """
+        while True:
+            try:
+                while True: pass
+            except BaseException:
+                pass
+        """,
+        {TIMED_OUT},
+    ),
+    "forks": ("import os\nwhile True: os.fork()", {CRASHED}),
+    "fills memory": (
+        """
+        import os, time
+        for _ in range(16):
+            if os.fork() == 0:
+                kept = bytearray(b"x") * 200_000_000
+                time.sleep(60)
+        time.sleep(60)
+        """,
+        {CRASHED},
+    ),
+    "fills the disk": (
+        """
+        n = 0
+        while True:
+            n += 1
+            with open(f"full{n}", "wb") as file:
+                file.write(bytes(50_000_000))
+        """,
+        {CRASHED, IMPORT_ERROR},
+    ),
+    "makes files": (
+        """
+        n = 0
+        while True:
+            n += 1
+            open(f"file{n}", "w").close()
+        """,
+        {CRASHED, IMPORT_ERROR, TIMED_OUT},
+    ),
+    "writes without end": ("import os\nwhile True: os.write(1, b'x' * 1_000_000)", {CRASHED}),
+    "ends": ("import os\nos._exit(0)", {CRASHED}),
+    "kills its parent": ("import os\nos.kill(os.getppid(), 9)", {CRASHED}),
+    # It answers all the same, and then nothing ends it but our patience.
+    "stops its parent": ("import os\nos.kill(os.getppid(), 19)", {PASSED, CRASHED, TIMED_OUT}),
+    "kills its group": ("import os\nos.killpg(0, 9)", {CRASHED}),
+    "kills everyone": ("import os\nos.kill(-1, 9)", {CRASHED}),
+    "kills many": (
+        """
+        import os
+        for pid in range(1, 400):
+            try: os.kill(pid, 9)
+            except OSError: pass
+        """,
+        {CRASHED},
+    ),
+    "stays": (
+        """
+        import os
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execvp("sleep", ["sleep", "87654"])
+            os._exit(0)
+        """,
+        {PASSED},
+    ),
+    "reads the solution": (
+        f"exec(open({str(ROOT / 'solutions' / LESSON / 'app.py')!r}).read())",
+        {IMPORT_ERROR},
+    ),
+    "reads another submission": (
+        f"exec(open({CANARY!r}).read())\nopen('x').read()",
+        {IMPORT_ERROR},
+    ),
+    "imports the checks": ("import course.checker", {IMPORT_ERROR}),
+    "patches pytest": (
+        """
+        import pytest
+        def main(*args, **kwargs): return 0
+        pytest.main = main
+        import _pytest.runner
+        _pytest.runner.runtestprotocol = main
+        raise SystemExit(0)
+        """,
+        {CRASHED},
+    ),
+    "writes elsewhere": (
+        f"open({CANARY!r}, 'a').write('I was here')",
+        {IMPORT_ERROR},
+    ),
+    "calls": (
+        f"import socket\nsocket.create_connection(('127.0.0.1', {LISTENING}), timeout=2)",
+        {IMPORT_ERROR},
+    ),
+    "takes ports": (
+        """
+        import socket
+        taken = []
+        for port in (5000, 5001, 8000, 8080):
+            taken.append(socket.create_server(("127.0.0.1", port)))
+        """,
+        # Its own checks share its network, so only the first may have them.
+        {PASSED, IMPORT_ERROR},
+    ),
+    "says too much": (
+        """
+        import os
+        for fd in range(3, 64):
+            try: os.write(fd, b'{"rules": [], "blueprints": {}}' + b"x" * 3_000_000)
+            except OSError: pass
+        """,
+        {CRASHED, FAILED, IMPORT_ERROR, PASSED, TIMED_OUT},
+    ),
+    "answers deep pages": (
+        """
+        import flask
+        flask.Flask.make_response = lambda self, rv: self.response_class("<b>" * 900_000)
+        """,
+        {FAILED, CRASHED, TIMED_OUT},
+    ),
+}
+
+# What lies beside a starter's app.py, which would run by its name, and must not.
+HOOK = "import os\nos._exit(0)\n"
+PASS_ALL = """
+import pytest
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    outcome.get_result().outcome = "passed"
+"""
+
+
+@dataclass
+class Class:
+    """A class that was graded, and what was around it."""
+
+    folder: Path
+    out: Path
+    grades: dict[str, Grade]
+    canary: Path
+    calls: list[object]
+
+    def states(self, name: str) -> set[str]:
+        return {task.state for lesson in self.grades[name].lessons for task in lesson.tasks}
+
+
+@pytest.fixture(scope="module")
+def graded(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
+    """Grade, at once, every kind of submission that we could think of."""
+    program("bwrap", "bubblewrap")
+    if why_not := sandbox.missing():  # as where a system allows it to nobody
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
+    base = tmp_path_factory.mktemp("klasse 班")
+    folder, canary = base / "handed in", base / "canary"
+    folder.mkdir()
+    canary.write_text("untouched", "utf-8")
+    calls: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_count_calls, args=[listener, calls], daemon=True).start()
+        _hand_in(folder, canary, listener.getsockname()[1])
+        patch = pytest.MonkeyPatch()
+        patch.setattr(checker, "LESSON_SECONDS", 20.0)
+        grader = Grader(course, Rules(), base / "out" / "kept", sandboxed=True)
+        found = {grade.name: grade for grade in grader.grade(find(folder))}
+        patch.undo()
+        ordered = [found[name] for name in sorted(found)]
+        reports.write(reports.Report(course, Rules(), ordered, ""), base / "out")
+        yield Class(folder, base / "out", found, canary, calls)
+
+
+def _count_calls(listener: socket.socket, calls: list[object]) -> None:
+    while True:
+        try:
+            calls.append(listener.accept())
+        except OSError:
+            return
+
+
+def _lesson(folder: Path, app: str, **others: str) -> Path:
+    shutil.copytree(ROOT / "lessons" / LESSON, folder / LESSON)
+    (folder / LESSON / "app.py").write_text(app, "utf-8")
+    for name, text in others.items():
+        (folder / LESSON / name.replace("__", ".")).write_text(text, "utf-8")
+    return folder
+
+
+def _hand_in(folder: Path, canary: Path, port: int) -> None:
+    for name, (code, _) in HOSTILE.items():
+        lines = code.strip("\n").splitlines()
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        text = "\n".join(line[indent:] for line in lines)
+        text = text.replace(CANARY, str(canary)).replace(LISTENING, str(port))
+        _lesson(folder / name, f"{text}\n{SOLUTION}")
+    for name in ("an honest one", "z, another honest one"):
+        _lesson(folder / name, SOLUTION)
+    _lesson(folder / "nothing done", STARTER)
+    _lesson(folder / "hooks", STARTER, sitecustomize__py=HOOK, usercustomize__py=HOOK)
+    _lesson(folder / "pytest of its own", STARTER, conftest__py=PASS_ALL, pytest__ini="[pytest]\n")
+    _lesson(folder / "hides json", SOLUTION, json__py="print('mine')\n")
+    _lesson(folder / "<img src=x onerror=alert(1)>", SOLUTION.replace("count(1)", "count(<"))
+    _lesson(folder / "=cmd()", SOLUTION)
+    _lesson(folder / "checks of its own" / "work", STARTER)
+    checks = folder / "checks of its own" / "checks"
+    checks.mkdir()
+    (checks / f"test_{LESSON}.py").write_text("def test_list(): pass\n", "utf-8")
+
+
+def test_the_honest_have_their_marks(graded: Class) -> None:
+    for name in ("an honest one", "z, another honest one", "=cmd()"):
+        assert graded.grades[name].state == GRADED
+        assert graded.states(name) == {PASSED}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_code_has_no_more_than_it_earns(name: str, graded: Class) -> None:
+    states = graded.states(name)
+    assert states
+    assert states <= HOSTILE[name][1], [
+        (task.id, task.state, task.message)
+        for lesson in graded.grades[name].lessons
+        for task in lesson.tasks
+    ]
+
+
+def test_nothing_outside_was_reached(graded: Class) -> None:
+    assert graded.canary.read_text("utf-8") == "untouched"
+    assert graded.calls == []
+
+
+def test_nothing_is_left_running(graded: Class) -> None:
+    left = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            left.append(path.read_bytes())
+        except OSError:
+            continue
+    assert not [line for line in left if b"87654" in line or b"bwrap" in line]
+
+
+@pytest.mark.parametrize("name", ["hooks", "checks of its own"])
+def test_tampering_is_told_and_gives_nothing(name: str, graded: Class) -> None:
+    assert graded.grades[name].state == TAMPERED
+    assert graded.states(name) == {NOT_ATTEMPTED}
+
+
+def test_a_pytest_of_ones_own_gives_nothing(graded: Class) -> None:
+    assert graded.states("pytest of its own") == {NOT_ATTEMPTED}
+
+
+def test_a_module_that_hides_pythons_is_named(graded: Class) -> None:
+    (lesson,) = graded.grades["hides json"].lessons
+    assert PASSED not in graded.states("hides json")
+    assert all("json.py" in task.message for task in lesson.tasks)
+
+
+# What a submission may be, without a program that runs.
+
+
+def _zip(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def _tar(path: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz") -> None:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for info, data in members:
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.fixture
+def read(course: Course, tmp_path: Path) -> Callable[[str], Work]:
+    """Read one of the submissions in `tmp_path`."""
+
+    def one(name: str) -> Work:
+        (submission,) = [each for each in find(tmp_path) if each.path.name == name]
+        return submissions.read(submission, course)
+
+    return one
+
+
+APP = f"{LESSON}/app.py"
+
+
+@pytest.mark.parametrize("place", ["", "work/", "ada/flask course/work/", "./"])
+def test_a_zip_is_read_wherever_the_lesson_is(
+    place: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "ada.zip", {f"{place}{APP}": b"x = 1", "readme.txt": b"Hello"})
+    work = read("ada.zip")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert (work.tampered, work.left_out) == ([], [])
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_tar_is_read(mode: str, read: Callable[[str], Work], tmp_path: Path) -> None:
+    _tar(tmp_path / "ada.tar.gz", (_member(APP), b"x = 1"), mode=mode)
+    assert read("ada.tar.gz").copies[0].files == {"app.py": b"x = 1"}
+
+
+def test_work_comes_before_the_courses_own_folders(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    files = {f"{place}/{APP}": place.encode() for place in ("lessons", "solutions", "c/work", "d")}
+    _zip(tmp_path / "ada.zip", files)
+    assert read("ada.zip").copies[0].files == {"app.py": b"c/work"}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_repository_is_read(bare: bool, read: Callable[[str], Work], tmp_path: Path) -> None:
+    tree = tmp_path / ".tree"
+    (tree / LESSON).mkdir(parents=True)
+    (tree / APP).write_text("x = 1", "utf-8")
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Done"]):
+        subprocess.run(["git", *words], cwd=tree, check=True)
+    if bare:
+        subprocess.run(["git", "clone", "-q", "--bare", tree, tmp_path / "ada"], check=True)
+    else:
+        (tmp_path / "ada").mkdir()
+        (tree / ".git").rename(tmp_path / "ada" / ".git")
+    hook = (
+        "[core]\n\tfsmonitor = touch ../pwned\n[uploadpack]\n\tpackObjectsHook = touch ../pwned\n"
+    )
+    config = tmp_path / "ada" / ("config" if bare else ".git/config")
+    config.write_text(config.read_text("utf-8") + hook, "utf-8")
+    assert read("ada").copies[0].files == {"app.py": b"x = 1"}
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
+    outside = ["../../up.py", "/etc/passwd", "C:\\windows.py", f"{LESSON}/../../up.py"]
+    _zip(
+        tmp_path / "ada.zip",
+        {APP: b"x = 1", f"{LESSON}/new\nline.py": b"", **dict.fromkeys(outside, b"")},
+    )
+    work = read("ada.zip")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert len(work.left_out) == len(outside) + 1
+
+
+def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
+    kinds = [
+        _member(f"{LESSON}/link.py", tarfile.SYMTYPE, "/etc/passwd"),
+        _member(f"{LESSON}/hard.py", tarfile.LNKTYPE, APP),
+        _member(f"{LESSON}/device", tarfile.CHRTYPE),
+        _member(f"{LESSON}/pipe", tarfile.FIFOTYPE),
+    ]
+    _tar(tmp_path / "ada.tar.gz", (_member(APP), b"x = 1"), *((each, b"") for each in kinds))
+    folder = tmp_path / "bob" / LESSON
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text("x = 1", "utf-8")
+    (folder / "link.py").symlink_to("/etc/passwd")
+    (folder / "folder").symlink_to("/etc")
+    os.mkfifo(folder / "pipe")
+    with zipfile.ZipFile(tmp_path / "eve.zip", "w") as archive:
+        archive.writestr(APP, "x = 1")
+        link = zipfile.ZipInfo(f"{LESSON}/link.py")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    for name, number in [("ada.tar.gz", 4), ("bob", 3), ("eve.zip", 1)]:
+        work = read(name)
+        assert work.copies[0].files == {"app.py": b"x = 1"}, name
+        assert len(work.left_out) == number, work.left_out
+
+
+def _bomb(path: Path) -> None:
+    zeros = io.BytesIO(bytes(SIZE_LIMIT * 3))
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo(APP)
+        info.size = SIZE_LIMIT * 3
+        archive.addfile(info, zeros)
+
+
+UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "bomb.zip": (lambda path: _zip(path, {APP: bytes(SIZE_LIMIT * 3)}), "more than 64 MiB"),
+    "bomb.tar.gz": (_bomb, "more than 64 MiB"),
+    "many.zip": (lambda path: _zip(path, {f"{n}": b"" for n in range(20_001)}), "more than 20000"),
+    "broken.zip": (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "neither"),
+    "broken.tar.gz": (lambda path: path.write_bytes(b"\x1f\x8b\x08 and no more"), "read|damaged"),
+    "text.txt": (lambda path: path.write_text("Dear teacher", "utf-8"), "neither"),
+    "empty.zip": (lambda path: path.write_bytes(b""), "neither"),
+    "empty": (lambda path: path.mkdir(), "no folder of a lesson"),
+    "other.zip": (lambda path: _zip(path, {"essay.txt": b"Hello"}), "no folder of a lesson"),
+    "link": (lambda path: path.symlink_to("/etc"), "a link"),
+    "pipe": (lambda path: os.mkfifo(path), "neither"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLES)
+def test_what_cannot_be_read_is_said(
+    name: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    make, says = UNREADABLES[name]
+    make(tmp_path / name)
+    with pytest.raises(Unreadable, match=says):
+        read(name)
+
+
+# The report.
+
+
+def test_the_report_is_inert(graded: Class) -> None:
+    page = (graded.out / "report.html").read_text("utf-8")
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "<img" not in page
+    with (graded.out / "grades.csv").open(encoding="utf-8", newline="") as file:
+        names = [row["submission"] for row in csv.DictReader(file)]
+    assert "'=cmd()" in names
+    assert len(names) == len(graded.grades)
+
+
+def test_the_tables_say_the_same(graded: Class) -> None:
+    data = json.loads((graded.out / "grades.json").read_text("utf-8"))
+    scores = {each["name"]: each["score"] for each in data["submissions"]}
+    assert data["isolated"] is True
+    assert scores["an honest one"] == 6
+    assert scores["nothing done"] == 0
+    for name, score in scores.items():
+        file = graded.out / "gradescope" / file_name(name) / "results.json"
+        results = json.loads(file.read_text("utf-8"))
+        assert results["score"] == score == sum(test["score"] for test in results["tests"])
+
+
+def test_going_on_does_nothing_again(graded: Class, course: Course) -> None:
+    """A second run takes over what is kept, and grades anew what did not end well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "LESSON_SECONDS", 20.0)
+        grader = Grader(course, Rules(), graded.out / "kept", sandboxed=True)
+        again = {grade.name: grade for grade in grader.grade(find(graded.folder))}
+    assert set(again) == set(graded.grades)
+    for name, grade_ in graded.grades.items():
+        if grade_.key:
+            assert again[name] == grade_
+
+
+# The command.
+
+
+def grade(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "course", "grade", *map(str, args)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_the_command_grades_beside_the_submissions(tmp_path: Path) -> None:
+    handed_in = tmp_path / "班"
+    _lesson(handed_in / "ada", SOLUTION)
+    (handed_in / "note.txt").write_text("Dear teacher", "utf-8")
+    done = grade(handed_in)
+    assert done.returncode == 0, done.stderr
+    assert "2 submissions: 1 graded, 1 unreadable" in done.stdout
+    for name in ("report.html", "grades.csv", "grades.json"):
+        assert (tmp_path / "班.graded" / name).is_file()
+        assert str(tmp_path / "班.graded" / name) in done.stdout
+    assert {path.name for path in handed_in.iterdir()} == {"ada", "note.txt"}
+
+
+def test_what_cannot_be_graded_is_said(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "some" / "ada").mkdir(parents=True)
+    (tmp_path / "rules.toml").write_text("lessons = [99]", "utf-8")
+    (tmp_path / "file").write_text("", "utf-8")
+    for args, says in [
+        ([tmp_path / "nowhere"], "cannot be read"),
+        ([tmp_path / "none"], "There is no submission"),
+        ([tmp_path / "some", "--rules", tmp_path / "rules.toml"], "There is no lesson 99"),
+        ([tmp_path / "some", "--rules", tmp_path / "no.toml"], "cannot be read"),
+        ([tmp_path / "some", "--out", tmp_path / "file"], "cannot be written"),
+    ]:
+        done = grade(*args)
+        assert (done.returncode, done.stdout) == (2, ""), args
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Ctrl-C in the middle: what was graded is kept, nothing runs on, and the rest follows."""
+    handed_in = tmp_path / "in"
+    for n in range(12):
+        _lesson(handed_in / f"student {n}", SOLUTION)
+    command = [sys.executable, "-m", "course", "grade", str(handed_in)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    kept = tmp_path / "in.graded" / "kept"
+    until(lambda: len(list(kept.glob("*.json"))) >= 2, seconds=60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert b"Traceback" not in process.communicate()[1]
+    before = {path: path.stat().st_mtime_ns for path in kept.glob("*.json")}
+    assert 2 <= len(before) < 12
+    done = grade(handed_in)
+    assert "12 submissions: 12 graded" in done.stdout
+    assert len(list(kept.glob("*.json"))) == 12
+    assert {path: path.stat().st_mtime_ns for path in before} == before
