@@ -12,18 +12,26 @@ course = trap : INT; if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/pyt
 	"make $@ PYTHON=/path/to/python3" >&2; exit 2; fi
 
 port = $(if $(PORT),--port '$(PORT)')
+serve = $(if $(filter-out 0,$(SERVE)),--serve)
 stat = $(if $(filter-out 0,$(STAT)),--stat)
+from = $(if $(FROM),--from '$(subst ','\'',$(FROM))')
+submissions = $(if $(SUBMISSIONS),'$(subst ','\'',$(SUBMISSIONS))')
+rules = $(if $(RULES),--rules '$(subst ','\'',$(RULES))')
+out = $(if $(OUT),--out '$(subst ','\'',$(OUT))')
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
 
 help: ## list the commands
 	@echo 'N is the number of a lesson.'
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "N", $$1); printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-lesson-%: FORCE ## start lesson N: your own copy, served (PORT=8000: there)
-	@$(call course,lesson $* $(port))
+lesson-%: FORCE ## start lesson N: your own copy, served (PORT=8000: there; FROM=M: with yours of M)
+	@$(call course,lesson $* $(port) $(from))
 
 check-%: FORCE ## see how far you are in lesson N
 	@$(call course,check $*)
+
+watch-%: FORCE ## see how you stand at each save, hints a key away (SERVE=1: serve it too)
+	@$(call course,watch $* $(serve) $(port))
 
 check: ## see how far you are in every lesson you have started
 	@$(call course,check)
@@ -37,14 +45,26 @@ diff-%: FORCE ## compare yours with the solution (IN=DIR: what is in DIR; STAT=1
 step-%: FORCE ## see what lesson N adds to the one before (STAT=1: files only)
 	@$(call course,step $* $(stat))
 
+diffs: ## make a page a lesson of what it adds, side by side, for a browser
+	@$(call course,diffs)
+
 solution-%: FORCE ## run the finished lesson N (PORT=8000: there)
 	@$(call course,solution $* $(port))
 
 reset-%: FORCE ## begin lesson N again; what you had is kept beside it
 	@$(call course,reset $*)
 
+update-%: FORCE ## merge a newer starter of lesson N into your copy; what you had is kept beside it
+	@$(call course,update $*)
+
+rescue-%: FORCE ## move into your copy what you wrote in lessons/ by mistake
+	@$(call course,rescue $*)
+
 progress: ## see which tasks of all lessons are done
 	@$(call course,progress)
+
+grade: ## grade a class (SUBMISSIONS=DIR: one folder or archive a student; RULES=FILE; OUT=DIR)
+	@$(call course,grade $(submissions) $(rules) $(out))
 
 test: ## test the course itself
 	@$(call course,test)
@@ -58,4 +78,4 @@ bench: ## measure the course itself
 # A pattern cannot be .PHONY; this makes one run though a file has its name.
 FORCE:
 
-.PHONY: help check progress test screenshots bench FORCE
+.PHONY: help check diffs progress grade test screenshots bench FORCE

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pickle
 import shlex
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
 from course import markers
-from course.catalog import Course, Lesson, Mistake, Task
+from course.catalog import Course, Lesson, Task
+from course.diagnosis import Diagnosis
 from course.errors import CourseError
-from course.preparing import prepare
-from course.processes import ForkServer, ForkServers, scratch_folder
+from course.preparing import Prepared, compiled, prepare
+from course.processes import ForkServer, ForkServers
 from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
@@ -27,11 +31,11 @@ from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed,
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SHARES = _CORES + 1  # a check waits for its processes about half of the time
 
+LESSON_SECONDS = 120.0
+"""How long a run of checks may take, whatever hangs: those that have not begun by then time out."""
+
 BROKEN = "broken"
 """The state of a check that failed by itself, which is nobody's verdict."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass
@@ -42,6 +46,36 @@ class Result:
     said: str = ""
     trace: str = ""
     seconds: float = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the app has said of itself, in a check that did not pass; see `Site.facts`."""
+    unprepared: str = ""
+    """How what prepares the copy failed, which comes before all that the check found."""
+
+
+class Unwanted(Exception):
+    """Whoever followed the checks wants their verdicts no longer."""
+
+
+@dataclass
+class Follower:
+    """Someone who is told each verdict as soon as it is known."""
+
+    first: Task
+    """The task whose checks run before those of the others."""
+
+    tell: Callable[[Verdict], None]
+
+    left: Connection
+    """There is something to read here once the verdicts are not wanted any more."""
+
+
+@dataclass
+class _Following:
+    """What a follower comes to while pytest runs: the checks to begin with, and what to call."""
+
+    first: frozenset[str] = frozenset()
+    left: tuple[Connection, ...] = ()
+    heard: Callable[[str, dict[str, Result]], None] = lambda check, results: None
 
 
 @dataclass
@@ -58,14 +92,38 @@ class Checker:
 
         Raises `CourseError` where `folder` cannot be read.
         """
+        return self.check_copy(lesson, take(folder), earlier)
+
+    def check_copy(
+        self,
+        lesson: Lesson,
+        copy: Snapshot,
+        earlier: Lesson | None = None,
+        follower: Follower | None = None,
+    ) -> tuple[Verdict, ...]:
+        """Check a copy of `lesson` as it stood at one moment, as `check` does.
+
+        Raises `Unwanted` where the follower has left before the end.
+        """
         of = earlier or lesson
-        copy, starter = take(folder), take(of.starter)
-        results = self.results(lesson, copy, of.checks, self.expected(lesson, of))
-        found = (
-            (task, [(c, results[c]) for c in task.checks if c in results]) for task in of.tasks
-        )
-        mistakes = self.course.mistakes
-        return tuple(_verdict(task, own, starter, copy, mistakes) for task, own in found if own)
+        starter, diagnosis = take(of.starter), Diagnosis(self.course.mistakes, copy)
+        wanted = self.expected(lesson, of)
+        tasks = [(task, [c for c in task.checks if c in wanted]) for task in of.tasks]
+
+        def verdict(task: Task, own: list[str], results: dict[str, Result]) -> Verdict:
+            return _verdict(task, [(c, results[c]) for c in own], starter, diagnosis)
+
+        def heard(check: str, results: dict[str, Result]) -> None:
+            for task, own in tasks:
+                sound = all(c in results and results[c].state != BROKEN for c in own)
+                if follower and check in own and sound:
+                    follower.tell(verdict(task, own, results))
+
+        following = _Following()
+        if follower:
+            following = _Following(frozenset(follower.first.checks), (follower.left,), heard)
+        results = self.results(lesson, copy, of.checks, wanted, following)
+        return tuple(verdict(task, own, results) for task, own in tasks if own)
 
     def expected(self, lesson: Lesson, of: Lesson) -> frozenset[str]:
         """Return the checks of the lesson `of` that a copy of `lesson` is to pass."""
@@ -74,25 +132,35 @@ class Checker:
         return frozenset(check for check in checks if f"{of.checks.name}::{check}" not in ended)
 
     def results(
-        self, lesson: Lesson, copy: Snapshot, path: Path, wanted: frozenset[str]
+        self,
+        lesson: Lesson,
+        copy: Snapshot,
+        path: Path,
+        wanted: frozenset[str],
+        following: _Following | None = None,
     ) -> dict[str, Result]:
         """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`.
 
         What prepares the copy runs once: each check begins with files of its own as that left them.
         """
-        forks = self.servers.get(self.course.imports(lesson))
-        hidden = forks.hidden_by(copy.modules())
-        ready = prepare(forks, copy, self.course.ways_to_prepare(lesson)).copy
-        with scratch_folder() as scratch:
-            plugin = _Plugin(forks, ready, hidden, self._ways(lesson), wanted, Path(scratch))
+        forks, hidden = self.servers.for_modules(self.course.imports(lesson), copy.modules())
+        ready = prepare(forks, compiled(copy), self.course.ways_to_prepare(lesson), hidden)
+        with forks.scratch_folder() as scratch:
+            shares = 1 if self.servers.sandboxed else _SHARES
+            ways = self._ways(lesson)
+            following = following or _Following()
+            plugin = _Plugin(forks, ready, hidden, ways, wanted, Path(scratch), shares, following)
             code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
         if code == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
             raise KeyboardInterrupt
+        if plugin.unwanted:
+            raise Unwanted
         for result in plugin.results.values():
             if result.state == BROKEN:
-                raise CourseError(
-                    f"A check itself failed, which is a mistake of ours: {result.said}"
-                )
+                trouble = f"A check itself failed, which is a mistake of ours: {result.said}"
+                if not self.servers.sandboxed:
+                    raise CourseError(trouble)
+                result.state, result.said = CRASHED, trouble  # what was done to it is in one check
         missing = wanted - plugin.results.keys()
         if missing:
             raise CourseError(f"{path} could not be run: {plugin.trouble or sorted(missing)}")
@@ -104,53 +172,87 @@ class Checker:
         return tuple(shlex.split(way)[1:] for way in ways)
 
 
+def warm_up(course: Course) -> None:
+    """Have pytest import the checks, and all that it needs: what is forked later has it then."""
+    paths = [str(lesson.checks) for lesson in course.lessons]
+    pytest.main([f"-c{course.lessons[0].checks.parent / 'pytest.ini'}", "--collect-only", *paths])
+
+
 class _Plugin:
     """Gives pytest the fixture `site`, and takes its results."""
 
     def __init__(
         self,
         forks: ForkServer,
-        copy: Snapshot,
+        ready: Prepared,
         hidden: frozenset[str],
         ways: tuple[list[str], ...],
         wanted: frozenset[str],
         scratch: Path,
+        shares: int,
+        following: _Following,
     ) -> None:
-        self._forks, self._copy, self._hidden = forks, copy, hidden
+        self._forks, self._ready, self._hidden = forks, ready, hidden
         self._ways, self._wanted, self._scratch = ways, wanted, scratch
+        self._shares, self._following = shares, following
+        self._until = time.monotonic() + LESSON_SECONDS
         self._hung: dict[str, TimedOut] = {}
         self.results: dict[str, Result] = {}
         self.trouble = ""
+        self.unwanted = False
 
     @pytest.fixture
     def site(self) -> Iterator[Site]:
         """A fresh copy of the lesson, with all that prepares it."""
-        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
-        self._copy.write(scratch / "lesson")
-        site = Site(self._forks, scratch / "lesson", scratch, self._ways, self._hidden, self._hung)
-        yield site
-        site.stop()
+        if time.monotonic() > self._until:
+            within = f"their end within {LESSON_SECONDS:g} seconds"
+            raise TimedOut("The checks", within, "some that had not begun")
+        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name:
+            scratch = Path(name)
+            folder = scratch / "lesson"
+            self._ready.copy.write(folder)
+            site = Site(self._forks, folder, scratch, self._ways, self._hidden, self._hung)
+            yield site
+            site.stop()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what is not a check of this lesson's tasks."""
+        """Leave out what is not a check of this lesson's tasks, and put first what comes first."""
         items[:] = [item for item in items if item.name in self._wanted]
+        items.sort(key=lambda item: item.name not in self._following.first)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the checks on all cores: each process of ours takes a share of them."""
         if not session.items:
             return True
         self._forks.imported()
-        shares = [session.items[i::_SHARES] for i in range(min(_SHARES, len(session.items)))]
-        others = [_fork(self._run_share, share) for share in shares[1:]]
-        self._run_share(shares[0])
-        for results in others:
-            self.results |= results()
+        number = min(self._shares, len(session.items))
+        shares = [_Share(self._run_share, session.items[i::number]) for i in range(number)]
+        try:
+            self._collect({share.results: share for share in shares})
+        finally:
+            for share in shares:
+                share.end()
         return True
 
-    def _run_share(self, items: list[pytest.Item]) -> dict[str, Result]:
+    def _collect(self, shares: dict[Connection, _Share]) -> None:
+        """Take the results as they come, until there are no more or nobody wants them."""
+        left = self._following.left
+        while shares and not self.unwanted:
+            for ready in wait([*shares, *left]):
+                if ready in left:
+                    self.unwanted = True
+                elif isinstance(ready, Connection):
+                    try:
+                        check, self.results[check] = ready.recv()
+                        self._following.heard(check, self.results)
+                    except EOFError:
+                        del shares[ready]
+
+    def _run_share(self, items: list[pytest.Item]) -> Iterator[tuple[str, Result]]:
         for item in items:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        return self.results
+            if item.name in self.results:
+                yield item.name, self.results[item.name]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -178,7 +280,11 @@ class _Plugin:
             self.results[item.name] = Result(CRASHED, said)
         elif isinstance(error, CheckFailed):
             hides = "".join(_hides(name) for name in sorted(self._hidden))
-            self.results[item.name] = Result(error.state, f"{error}{hides}", error.trace)
+            site = getattr(item, "funcargs", {}).get("site")  # None where it could not be made
+            facts = site.facts if site else {}
+            said = f"{error}{hides}"
+            before = self._ready.failure if error.state == FAILED else ""
+            self.results[item.name] = Result(error.state, said, error.trace, 0, facts, before)
         else:
             where = call.excinfo.traceback[-1]
             trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
@@ -190,51 +296,64 @@ class _Plugin:
             self.trouble = str(report.longrepr).splitlines()[-1].removeprefix("E").strip()
 
 
-def _fork(work: Callable[[T], R], given: T) -> Callable[[], R]:
-    """Do `work` in a process of its own; return a function that waits for its result."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            with open(write, "wb") as pipe:
-                pickle.dump(work(given), pipe)
-        finally:
-            os._exit(0)
-    os.close(write)
+class _Share:
+    """A process that runs some of the checks and sends what each has found."""
 
-    def result() -> R:
-        with open(read, "rb") as pipe:
-            data = pipe.read()
-        os.waitpid(pid, 0)
-        found: R = pickle.loads(data)
-        return found
+    def __init__(self, work: _Work, items: list[pytest.Item]) -> None:
+        self.results, theirs = Pipe(duplex=False)
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                for result in work(items):
+                    theirs.send(result)
+            finally:
+                os._exit(0)
+        theirs.close()
 
-    return result
+    def end(self) -> None:
+        """End the process where it still runs. Its programs end with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self.results.close()
+
+
+_Work = Callable[[list[pytest.Item]], Iterator[tuple[str, Result]]]
 
 
 def _verdict(
     task: Task,
     results: list[tuple[str, Result]],
     starter: Snapshot,
-    copy: Snapshot,
-    mistakes: tuple[Mistake, ...],
+    diagnosis: Diagnosis,
 ) -> Verdict:
     seconds = sum(result.seconds for _, result in results)
     for check, result in results:
         if result.state != PASSED:
-            untouched = (result.state, result.trace) == (FAILED, "")
-            untouched = untouched and _untouched(task, starter, copy)
+            untouched = result.state == FAILED and ", line " not in result.trace
+            untouched = untouched and _untouched(task, starter, diagnosis.copy)
             state = NOT_ATTEMPTED if untouched else result.state
-            message = _message(task, check, result, mistakes)
+            # What is not begun has no mistake yet; but an error is one, wherever it stands.
+            begun = not untouched or result.trace
+            mend = diagnosis.mend(result.said, result.trace, result.facts) if begun else None
+            message = _message(task, check, result, mend)
+            if result.unprepared and not untouched:
+                message = _unprepared_message(result.unprepared, diagnosis)
             return Verdict(task.id, task.title, state, message, seconds)
     return Verdict(task.id, task.title, PASSED, "", seconds)
 
 
-def _message(task: Task, check: str, result: Result, mistakes: tuple[Mistake, ...]) -> str:
+def _unprepared_message(failure: str, diagnosis: Diagnosis) -> str:
+    """Return what failed before the checks: the same for each, whatever has come of it there."""
+    said, _, trace = failure.partition("\n")
+    mend = diagnosis.mend(said, trace, {}) or "Mend that first."
+    return f"{said} {mend}\n{trace}".rstrip()
+
+
+def _message(task: Task, check: str, result: Result, mend: str | None) -> str:
     """Return what was done, expected and seen, and what comes next."""
-    advice = [each.mend for each in mistakes if each.says in f"{result.said}\n{result.trace}"]
-    if advice:
-        following = advice[0]
+    if mend:
+        following = mend
     elif result.state != FAILED:
         following = f"Mend that, then make check-{task.lesson}."
     elif ", line " in result.trace:  # it says more than any question

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,12 +13,13 @@ from typing import Any
 
 import click
 
-from course import console, copies, diffs
+from course import console, copies, diffs, updates
 from course.catalog import ROOT, Course, Lesson, load
 from course.console import command, say
 from course.errors import CourseError
 from course.processes import ForkServers, scratch_folder
 from course.progress import Progress
+from course.release import edited
 from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 
@@ -52,17 +52,48 @@ stat = click.option("--stat", is_flag=True, help="A line for each file.")
 @main.command()
 @number
 @port
-def lesson(number: int, port: int) -> None:
+@click.option("--from", "source", metavar="M|DIR", help="Go on with your own lesson M, or DIR.")
+def lesson(number: int, port: int, source: str | None) -> None:
     """Make your copy of a lesson, once, and serve it."""
     from course import serving
 
-    course = load()
+    course = _course()
     lesson = course.lesson(number)
     serving.needs_free(port, console.command("lesson", number, port=_another(port)))
-    new = copies.make(lesson, partial(_prepared, course, lesson))
+    _say_edited(lesson)
+    if source is not None:
+        _carry(course, lesson, source)
+        new = "yours and the starter"
+    else:
+        new = "the starter" if _make(course, lesson) else ""
     task = Progress(course).next_task(lesson)
     console.welcome(lesson, task, new, f"http://127.0.0.1:{port}")
-    _serve(course, lesson, lesson.work, port)
+    with copies.used(lesson):
+        _serve(course, lesson, lesson.work, port)
+
+
+def _make(course: Course, lesson: Lesson) -> bool:
+    """Make the student's copy where there is none, and forget the one before it."""
+    made = copies.make(lesson, partial(_prepared, course, lesson))
+    if made:
+        Progress(course).forget(lesson)
+    return made
+
+
+def _carry(course: Course, lesson: Lesson, source: str) -> None:
+    """Make a copy that goes on with the student's own earlier lesson, and say what to do in it."""
+
+    def prepare(copy: Snapshot) -> Snapshot:
+        prepared, ways = _prepared(course, lesson, copy), course.ways_to_prepare(lesson)
+        if ways and prepared == copy:
+            say(f"No database was made, for `{ways[0]}` fails. Run it when all is in order.")
+        return prepared
+
+    in_use = copies.is_used(lesson)
+    outcome = updates.carry(course, lesson, source, prepare)
+    Progress(course).forget(lesson)
+    say(f"{_name(lesson.work)} goes on with your own work: the starter is merged into it.")
+    console.outcome(lesson, outcome, in_use)
 
 
 @main.command()
@@ -94,19 +125,22 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
 
     The exit code is 0 where all tasks pass, 1 where not, 2 where the checks could not be run.
     """
-    course = load()
+    course = _course()
     if number is None:
         if path or json_file:
             raise CourseError("--path and --json go with the number of a lesson.")
         _check_all(course)
         return
     lesson = course.lesson(number)
+    if path is None:
+        _say_edited(lesson)
     folder = path or copies.existing(lesson)
-    found = _check(course, lesson, folder)
+    copy = take(folder)
+    found = _check(course, lesson, copy)
     if json_file:
         _write_json(json_file, lesson, found)
     if path is None:
-        Progress(course).remember(lesson, found)
+        Progress(course).remember(lesson, copy, found)
     console.verdicts(lesson, found, str(path or folder.relative_to(ROOT)))
     passed = all(verdict.state == PASSED for verdict in found)
     if path is None:
@@ -114,13 +148,13 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
     sys.exit(0 if passed else 1)
 
 
-def _check(course: Course, lesson: Lesson, folder: Path) -> tuple[Verdict, ...]:
+def _check(course: Course, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...]:
     """Check a copy of a lesson: its own tasks."""
     with ForkServers() as servers:
         servers.get(course.imports(lesson))  # imports while we do: what follows takes its time
         from course.checker import Checker
 
-        return Checker(course, servers).check(lesson, folder)
+        return Checker(course, servers).check_copy(lesson, copy)
 
 
 def _check_all(course: Course) -> None:
@@ -134,14 +168,16 @@ def _check_all(course: Course) -> None:
     with ForkServers() as servers:
         checker = Checker(course, servers)
         for lesson in begun:
-            found = checker.check(lesson, lesson.work)
-            Progress(course).remember(lesson, found)
+            _say_edited(lesson)
+            copy = take(lesson.work)
+            found = checker.check_copy(lesson, copy)
+            Progress(course).remember(lesson, copy, found)
             console.verdicts(lesson, found, str(lesson.work.relative_to(ROOT)))
             earlier = course.up_to(lesson.number)[:-1]
             lost = [
                 verdict
                 for each in earlier
-                for verdict in checker.check(lesson, lesson.work, each)
+                for verdict in checker.check_copy(lesson, copy, each)
                 if verdict.state != PASSED
             ]
             console.earlier(earlier, lost)
@@ -171,25 +207,40 @@ def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
         task = next(task for task in lesson.tasks if task.id == first.id)
         say(f"Next: {task.id}. Read {lesson.anchor(task)}, or {command('hint', lesson.number)}.")
         return
-    say(lesson.taught)
-    say(f"{command('diff', lesson.number)} shows yours beside the solution.")
-    if lesson.number > course.lessons[0].number:
-        say("Do the earlier lessons' tasks still pass in it? `check` without a number tells.")
-    following = [each for each in course.lessons if each.number > lesson.number]
-    if following:
-        say(f"But: {following[0].pain} Go on with {command('lesson', following[0].number)}.")
+    console.finished(course, lesson)
+
+
+@main.command()
+@number
+@click.option("--serve", is_flag=True, help="Serve it too.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve it at this port, not at 5000.")
+def watch(number: int, serve: bool, port: int | None) -> None:
+    """Make your copy of a lesson, once, and say at each save how you stand. A key gives a hint."""
+    from course import serving
+    from course.watch import watch as begin
+
+    course = _course()
+    lesson = course.lesson(number)
+    if port and not serve:
+        raise CourseError("A port is for the app, which SERVE=1 (or --serve) asks for.")
+    if serve:
+        port = port or serving.DEFAULT_PORT
+        again = command("watch", number, _another(port), serve=True)
+        serving.needs_free(port, again)
+    _make(course, lesson)
+    begin(course, lesson, port, note=_edited(lesson))
 
 
 @main.command()
 @number
 def hint(number: int) -> None:
     """Give a hint for the first task that does not pass; the next time, the next one."""
-    course = load()
+    course = _course()
     lesson = course.lesson(number)
-    folder = copies.existing(lesson)
+    copy = take(copies.existing(lesson))
     progress = Progress(course)
-    found = progress.verdicts(lesson) or _check(course, lesson, folder)
-    progress.remember(lesson, found)
+    found = progress.verdicts(lesson, copy) or _check(course, lesson, copy)
+    progress.remember(lesson, copy, found)
     task = progress.next_task(lesson)
     if task is None:
         say(f"Every task of lesson {number} passes. There is nothing left to hint at.")
@@ -200,8 +251,7 @@ def hint(number: int) -> None:
         return
     shown = progress.next_hint(task)
     say(f"{task.id} {task.title}")
-    for i, text in enumerate(task.hints[:shown], 1):
-        say(f"Hint {i} of {len(task.hints)}: {text}")
+    console.hints(task, shown)
     if shown < len(task.hints):
         say(f"More: {command('hint', number)} again.")
     else:
@@ -214,7 +264,7 @@ def hint(number: int) -> None:
 @stat
 def diff(number: int, folder: Path | None, stat: bool) -> None:
     """Compare your copy of a lesson with the solution."""
-    lesson = load().lesson(number)
+    lesson = _course().lesson(number)
     folder = folder or copies.existing(lesson)
     text = diffs.yours(lesson, folder, stat, sys.stdout.isatty())
     say(text.rstrip("\n") or "There is no difference.")
@@ -229,31 +279,74 @@ def step(number: int, stat: bool) -> None:
     say(diffs.step(course, course.lesson(number), stat, sys.stdout.isatty()).rstrip("\n"))
 
 
+@main.command(name="diffs")
+def make_diffs() -> None:
+    """Make a page for each lesson of what it adds, side by side, to look at in a browser."""
+    from course import steps
+
+    pages = steps.write(load(), steps.FOLDER)
+    say(f"The pages are in {_name(steps.FOLDER)}:")
+    for page in pages:
+        say(f"  {_name(page)}")
+
+
 @main.command()
 @number
 def reset(number: int) -> None:
     """Begin a lesson anew. Your copy is kept beside it."""
-    course = load()
+    course = _course()
     lesson = course.lesson(number)
-    kept = str(copies.reset(lesson, partial(_prepared, course, lesson)).relative_to(ROOT))
-    new = str(lesson.work.relative_to(ROOT))
-    say(f"{new} is the starter again. What you had is kept in {kept}.")
+    in_use = copies.is_used(lesson)
+    kept = copies.reset(lesson, partial(_prepared, course, lesson))
     Progress(course).forget(lesson)
-    say("To have it back:")
-    new, old = shlex.quote(new), shlex.quote(kept)
-    say(f"  mv {new} {new}.new && mv {old} {new}")
+    say(f"{_name(lesson.work)} is the starter again.")
+    console.kept(lesson, kept, in_use)
+
+
+@main.command()
+@number
+def update(number: int) -> None:
+    """Merge a newer starter of a lesson into your copy. What you had is kept beside it."""
+    lesson = _course().lesson(number)
+    in_use = copies.is_used(lesson)
+    outcome = updates.update(lesson)
+    if outcome is None:
+        say(f"{_name(lesson.work)} has the newest starter of lesson {number}: nothing to do.")
+        return
+    say(f"The new starter of lesson {number} is merged into {_name(lesson.work)}.")
+    console.outcome(lesson, outcome, in_use)
+
+
+@main.command()
+@number
+def rescue(number: int) -> None:
+    """Move what you wrote in lessons/ by mistake into your copy."""
+    course = _course()
+    lesson = course.lesson(number)
+    in_use = copies.is_used(lesson)
+    outcome = updates.rescue(lesson, partial(_prepared, course, lesson))
+    if outcome is None:
+        say(f"{_name(lesson.starter)} is as it came: nothing to do.")
+        return
+    say(f"{_name(lesson.starter)} is as it came again.")
+    if outcome.rescued:
+        kept = _name(outcome.rescued)
+        say(f"What you wrote there is in {_name(lesson.work)} now, and kept in {kept}.")
+    console.outcome(lesson, outcome, in_use)
 
 
 @main.command()
 def progress() -> None:
     """Show how all lessons stand: lessons by tasks."""
-    course = load()
+    course = _course()
     memory = Progress(course)
     found: dict[int, Sequence[Verdict]] = {}
     for lesson in course.lessons:
+        _say_edited(lesson)
         if lesson.work.is_dir():
-            verdicts = memory.verdicts(lesson) or _check(course, lesson, lesson.work)
-            memory.remember(lesson, verdicts)
+            copy = take(lesson.work)
+            verdicts = memory.verdicts(lesson, copy) or _check(course, lesson, copy)
+            memory.remember(lesson, copy, verdicts)
             found[lesson.number] = verdicts
     console.table(course, found)
 
@@ -275,6 +368,32 @@ def propagate(number: int, since: str) -> None:
     sys.exit(1 if any(each.conflicts for each in merged) else 0)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="SUBMISSIONS")
+@click.option("--rules", "rules_file", type=click.Path(path_type=Path), help="A file with rules.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where grades go; else beside SUBMISSIONS."
+)
+def grade(folder: Path, rules_file: Path | None, out: Path | None) -> None:
+    """Grade a class: SUBMISSIONS holds a folder or an archive for each student.
+
+    The exit code is 0 where all are graded, whatever they get. Stopped, it goes on where it was.
+    """
+    from course import grading, reports, rules, sandbox, submissions
+
+    course = load()
+    decided = rules.load(rules_file, course)
+    found = submissions.find(folder)
+    out = out or Path(f"{folder.resolve()}.graded")
+    why_not = sandbox.missing()
+    if why_not:
+        console.notice(f"The submissions' programs are not isolated: {why_not}.")
+    grader = grading.Grader(course, decided, out / "kept", sandboxed=not why_not)
+    grades = {each.name: each for each in console.counted(grader.grade(found), len(found))}
+    ordered = [grades[each.name] for each in found]
+    console.graded(ordered, reports.write(reports.Report(course, decided, ordered, why_not), out))
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("args", nargs=-1)
 def test(args: tuple[str, ...]) -> None:
@@ -291,6 +410,37 @@ def bench() -> None:
         done = subprocess.run([sys.executable, str(script)], cwd=ROOT)
         if done.returncode:
             raise CourseError(f"{script.relative_to(ROOT)} failed.")
+
+
+def _course() -> Course:
+    """Read the course, and see first to what an earlier command left in work/."""
+    course = load()
+    for sentence in copies.settle(course):
+        console.notice(sentence)
+    return course
+
+
+def _say_edited(lesson: Lesson) -> None:
+    """Say it where the student has written in lessons/: it is work/ that is served and checked."""
+    if sentence := _edited(lesson):
+        console.notice(sentence)
+
+
+def _edited(lesson: Lesson) -> str:
+    """Return what to say where the student has written in lessons/, else nothing."""
+    files = edited(lesson)
+    if not files:
+        return ""
+    rescue = command("rescue", lesson.number)
+    return (
+        f"{_name(lesson.starter)} is not as it came ({', '.join(files)}). "
+        f"Your copy is {_name(lesson.work)}: {rescue} moves there what you wrote."
+    )
+
+
+def _name(path: Path) -> str:
+    """Return a path as it is from the course's own folder."""
+    return str(path.relative_to(ROOT))
 
 
 def _prepared(course: Course, lesson: Lesson, copy: Snapshot) -> Snapshot:

@@ -6,16 +6,22 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from course import copies
 from course.catalog import Course, Lesson, Task
 from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
 
 if TYPE_CHECKING:
+    from course.grading import Grade
     from course.propagate import Merged
+    from course.updates import Outcome
 
 MARKS = {
     PASSED: ("✓", "green"),
@@ -27,9 +33,48 @@ MARKS = {
 }
 
 
+_held: list[str] | None = None
+"""What is said inside `at_once`."""
+
+
 def say(text: str = "") -> None:
     """Print a line."""
-    click.echo(text)
+    if _held is None:
+        click.echo(text, color=_colour())
+    else:
+        _held.append(text)
+
+
+@contextmanager
+def at_once(live: bool) -> Iterator[None]:
+    """Print all that is said in the block at its end, in the place of what is on a `live` screen.
+
+    In one piece, so that nobody sees half of it.
+    """
+    global _held
+    _held = []
+    try:
+        yield
+        text = "\n".join(_held)
+    finally:
+        _held = None
+    if live:
+        text = text if _colour() is None else click.unstyle(text)
+        sys.stdout.write(f"\x1b[H\x1b[J{text}\n")
+        sys.stdout.flush()
+    else:
+        say(text)
+
+
+def make_room() -> None:
+    """Move what is on the screen up, so that what will stand there overwrites nothing."""
+    say("\n" * shutil.get_terminal_size().lines)
+
+
+def _colour() -> bool | None:
+    """Return False where no colours are wanted; else None: a terminal has them, a file has not."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return False if plain else None
 
 
 def complain(text: str) -> None:
@@ -37,11 +82,18 @@ def complain(text: str) -> None:
     click.echo(click.style(text, fg="red") if sys.stderr.isatty() else text, err=True)
 
 
-def command(name: str, number: int, port: int | None = None) -> str:
+def notice(text: str) -> None:
+    """Print a sentence on standard error: what is good to know, beside what was asked for."""
+    click.echo(click.style(text, fg="yellow") if sys.stderr.isatty() else text, err=True)
+
+
+def command(name: str, number: int, port: int | None = None, serve: bool = False) -> str:
     """Return how to give a command: with make where make was used, else without it."""
     if "MAKELEVEL" in os.environ:
-        return f"make {name}-{number}" + (f" PORT={port}" if port else "")
-    return f"python -m course {name} {number}" + (f" --port {port}" if port else "")
+        options = (" SERVE=1" if serve else "") + (f" PORT={port}" if port else "")
+        return f"make {name}-{number}{options}"
+    options = (" --serve" if serve else "") + (f" --port {port}" if port else "")
+    return f"python -m course {name} {number}{options}"
 
 
 def title(lesson: Lesson) -> str:
@@ -49,11 +101,14 @@ def title(lesson: Lesson) -> str:
     return click.style(f"Lesson {lesson.number} · {lesson.title}", bold=True)
 
 
-def welcome(lesson: Lesson, task: Task | None, new: bool, url: str) -> None:
-    """Say where to edit, which task is next and where to look, in a few lines."""
+def welcome(lesson: Lesson, task: Task | None, new: str, url: str) -> None:
+    """Say where to edit, which task is next and where to look, in a few lines.
+
+    `new` says what a new copy was made from.
+    """
     copy = lesson.work.relative_to(lesson.root)
     say(title(lesson))
-    say(f"Your copy  {copy}" + (" (new, from the starter)" if new else ""))
+    say(f"Your copy  {copy}" + (f" (new, from {new})" if new else ""))
     say(f"Edit       {copy / lesson.edit}")
     if task:
         say(f"Next task  {task.id} {task.title}")
@@ -70,10 +125,7 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
     first = next((verdict for verdict in found if verdict.state != PASSED), None)
     said = {""}
     for verdict in found:
-        mark, colour = MARKS[verdict.state]
-        state = "" if verdict.state == PASSED else f"  ({verdict.state})"
-        line = f"{mark} {verdict.id} {verdict.title}"
-        say(f"  {click.style(line, fg=colour)}{click.style(state, fg='bright_black')}")
+        state(verdict)
         wanted = verdict is first or verdict.state != NOT_ATTEMPTED
         if wanted and verdict.message not in said:  # one mistake can fail every task
             message(verdict)
@@ -82,14 +134,46 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
     say(f"{passed} of {len(found)} tasks pass.")
 
 
+def state(verdict: Verdict, before: str = " ") -> None:
+    """Print a line that says how a task stands."""
+    mark, colour = MARKS[verdict.state]
+    note = "" if verdict.state == PASSED else f"  ({verdict.state})"
+    line = f"{mark} {verdict.id} {verdict.title}"
+    say(f"{before} {click.style(line, fg=colour)}{click.style(note, fg='bright_black')}")
+
+
 def message(verdict: Verdict) -> None:
     """Print what a verdict says, wrapped to the terminal, with the student's frames below."""
     said, _, trace = verdict.message.partition("\n")
-    said = re.sub(r"make (\w+-\d)", "make\u00a0\\1", said)  # a command stays on one line
-    text = click.wrap_text(said, _width(), initial_indent="      ", subsequent_indent="      ")
-    say(text.replace("\u00a0", " "))
+    paragraph(said, "      ")
     for line in trace.splitlines():
         say(click.style(f"      {line}", fg="yellow"))
+
+
+def paragraph(text: str, indent: str = "") -> None:
+    """Print a text, wrapped to the terminal."""
+    text = re.sub(r"make (\w+-\d)", "make\u00a0\\1", text)  # a command stays on one line
+    text = click.wrap_text(text, _width(), initial_indent=indent, subsequent_indent=indent)
+    say(text.replace("\u00a0", " "))
+
+
+def hints(task: Task, shown: int, indent: str = "") -> None:
+    """Print the first hints for a task, as many as are to be shown."""
+    for i, text in enumerate(task.hints[:shown], 1):
+        paragraph(f"Hint {i} of {len(task.hints)}: {text}", indent)
+
+
+def finished(course: Course, lesson: Lesson) -> None:
+    """Say of a lesson whose tasks all pass what it taught, where its solution is, what is next."""
+    paragraph(lesson.taught)
+    solution, diff = lesson.solution.relative_to(lesson.root), command("diff", lesson.number)
+    paragraph(f"The solution is in {solution}. {diff} shows yours beside it.")
+    if lesson.number > course.lessons[0].number:
+        paragraph("Do the earlier lessons' tasks still pass in it? `check` without a number tells.")
+    following = [each for each in course.lessons if each.number > lesson.number]
+    if following:
+        go_on = command("lesson", following[0].number)
+        paragraph(f"But: {following[0].pain} Go on with {go_on}.")
 
 
 def _width() -> int:
@@ -125,6 +209,48 @@ def earlier(lessons: Sequence[Lesson], lost: Sequence[Verdict]) -> None:
     for verdict in lost:
         say(click.style(f"  ✗ {verdict.id} {verdict.title}  ({verdict.state})", fg="red"))
         message(verdict)
+
+
+def kept(lesson: Lesson, folder: Path | None, in_use: bool) -> None:
+    """Say where the copy that was replaced is kept, if there was one, and how to have it back."""
+    if folder is None:
+        return
+    if in_use:
+        again = command("lesson", lesson.number)
+        say(f"What another terminal serves or watches is the old copy: stop it, then {again}.")
+    say(f"What you had is kept in {folder.relative_to(lesson.root)}. To have it back:")
+    say(f"  {copies.way_back(lesson.work, folder)}")
+
+
+def outcome(lesson: Lesson, found: Outcome, in_use: bool) -> None:
+    """Say what a merge changed in the student's copy, and where the student must choose."""
+    copy = lesson.work.relative_to(lesson.root)
+    if found.changed:
+        say(f"Changed: {', '.join(found.changed)}")
+    for conflict in found.conflicts:
+        lines = ", ".join(map(str, conflict.lines))
+        where = f"{copy / conflict.file}{f', line {lines}' if lines else ''}"
+        say(click.style(f"  look at {where}: {conflict.why}", fg="red"))
+    if any(conflict.lines for conflict in found.conflicts):
+        say("From <<<<<<< to ======= stands yours, and from there to >>>>>>> the other. Keep what")
+        say(f"is right of both, delete the three marks, then {command('check', lesson.number)}.")
+    kept(lesson, found.kept, in_use)
+
+
+def counted(found: Iterable[Grade], number: int) -> Iterator[Grade]:
+    """Pass on what is found, of so many, while a bar on standard error shows how far it is."""
+    with click.progressbar(
+        found, length=number, label="Grading", show_pos=True, file=sys.stderr, width=0
+    ) as bar:
+        yield from bar
+
+
+def graded(grades: Sequence[Grade], files: Sequence[Path]) -> None:
+    """Say how many submissions are in which state, and where the report is."""
+    states = Counter(grade.state for grade in grades)
+    say(f"{len(grades)} submissions: " + ", ".join(f"{n} {s}" for s, n in states.most_common()))
+    for file in files:
+        say(f"  {file}")
 
 
 def merged(found: Sequence[Merged]) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import URLError
@@ -94,7 +95,7 @@ def until(function: Callable[[], T], seconds: float = 15) -> T:
         try:
             if found := function():
                 return found
-        except (URLError, ConnectionError) as error:
+        except (URLError, ConnectionError, HTTPException) as error:
             if time.monotonic() > deadline:
                 raise AssertionError("nothing answers") from error
         assert time.monotonic() < deadline

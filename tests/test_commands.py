@@ -23,6 +23,7 @@ from conftest import until
 
 from course.catalog import load
 from course.site import free_port
+from course.snapshot import take
 
 MAIN = "from course.cli import main; main()"
 TASKS = [task.id for task in load().lesson(1).tasks]
@@ -59,6 +60,11 @@ def run(home: Path, *args: str, code: int = 0, make: bool = False) -> str:
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if code in (0, 1) else done.stderr
+
+
+def unwrapped(text: str) -> str:
+    """Return a text with each run of spaces and line ends made one space."""
+    return " ".join(text.split())
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def test_lesson_makes_a_copy_and_serves_it(home: Path) -> None:
     with serving(home, "lesson", "1", port=port) as process:
         assert "It runs" in get(port)
         made = home / "work" / "01_script"
-        assert {p.name for p in made.iterdir()} == {"app.py", "legacy.py", "manage.py", "static"}
+        assert take(made) == take(load(home).lesson(1).starter)
     text = said(home)
     assert process.returncode == 0
     assert "Traceback" not in text
@@ -294,7 +300,7 @@ def test_check_of_the_starter(begun: Path) -> None:
 
 def test_check_of_the_finished_lesson(begun: Path) -> None:
     finish(begun, 1)
-    text = run(begun, "check", "1")
+    text = unwrapped(run(begun, "check", "1"))
     assert "6 of 6 tasks pass." in text
     course = load()
     assert course.lesson(1).taught in text
@@ -355,12 +361,12 @@ def test_check_before_any_lesson(home: Path) -> None:
 
 def test_hints_come_one_by_one(begun: Path) -> None:
     task = load().lesson(1).tasks[0]
-    first = run(begun, "hint", "1")
+    first = unwrapped(run(begun, "hint", "1"))
     assert task.hints[0] in first
     assert task.hints[1] not in first
-    second = run(begun, "hint", "1")
+    second = unwrapped(run(begun, "hint", "1"))
     assert all(hint in second for hint in task.hints)
-    assert run(begun, "hint", "1") == second
+    assert unwrapped(run(begun, "hint", "1")) == second
     finish(begun, 1)
     assert "Every task of lesson 1 passes." in run(begun, "hint", "1")
 
@@ -515,7 +521,7 @@ def test_reset_keeps_the_copy_and_says_how_to_get_it_back(begun: Path) -> None:
     text = run(begun, "reset", "1")
     assert "Hint 1 of 2" in run(begun, "hint", "1").splitlines()[1]
     assert "Hint 2 of 2" in run(begun, "hint", "1")
-    assert same(work, begun / "lessons" / "01_script")
+    assert take(work) == take(begun / "lessons" / "01_script")
     kept = [path for path in work.parent.iterdir() if path.name.startswith("01_script.")]
     assert len(kept) == 1
     assert re.fullmatch(r"01_script\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", kept[0].name)
@@ -571,5 +577,17 @@ def test_propagate_says_where_to_look(home: Path) -> None:
 
 def test_help_names_every_command(home: Path) -> None:
     text = run(home, "--help")
-    for name in ("lesson", "check", "hint", "diff", "step", "solution", "reset", "progress"):
+    for name in (
+        "lesson",
+        "check",
+        "watch",
+        "hint",
+        "diff",
+        "step",
+        "solution",
+        "reset",
+        "update",
+        "rescue",
+        "progress",
+    ):
         assert re.search(rf"^  {name} +\w", text, re.M)
