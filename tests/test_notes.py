@@ -1,10 +1,12 @@
-"""The outline stays as it was written, and its translation goes line by line."""
+"""The outline stays as it was written, its translation goes line by line, and all is taught."""
 
 import hashlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from test_docs import DOCS, read, section
 
 NOTES = Path(__file__).resolve().parent.parent / "notes"
 CHINESE, ENGLISH = NOTES / "outline.zh.md", NOTES / "outline.en.md"
@@ -162,3 +164,57 @@ def test_tokens_are_found_in_a_chinese_line(line, expected):
 )
 def test_each_rule_notices_what_it_is_for(rule, chinese, english):
     assert not rule(chinese, english)
+
+
+# Where each line is taught: notes/map.toml.
+
+MAP = tomllib.loads((NOTES / "map.toml").read_text("utf-8"))["bullets"]
+
+
+def saying(path):
+    """The lines that say something, by their number."""
+    return {number: line for number, line in enumerate(lines(path), 1) if line.strip(" -#")}
+
+
+def untaught(bullet):
+    """Return what is wrong with an entry of the map, if anything."""
+    name, _, anchor = bullet["at"].partition("#")
+    page = read(DOCS / name)
+    if not page.text:
+        return f"there is no page {name}"
+    if anchor and anchor not in page.anchors:
+        return f"there is no {bullet['at']}"
+    says = flat(bullet["says"])
+    if not says or says not in flat(section(page, anchor)):
+        return f"{bullet['at']} does not say: {bullet['says']}"
+    return None
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def test_every_line_of_the_outline_is_in_the_map_once_and_in_its_words():
+    said = [(bullet["line"], bullet["notes"]) for bullet in MAP]
+    outline = saying(ENGLISH)
+    assert said == [(number, line.lstrip(" -#").rstrip()) for number, line in outline.items()]
+
+
+@pytest.mark.parametrize("bullet", MAP, ids=lambda bullet: f"line {bullet['line']}")
+def test_every_line_of_the_outline_is_taught(bullet):
+    assert untaught(bullet) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ("nowhere.md", "anything"),
+        ("01_script.md#nowhere", "anything"),
+        ("01_script.md#task-11", "a sentence that is not there"),
+        ("01_script.md#task-11", "A `Server` knows four options"),  # but in the next task's section
+        ("01_script.md#then-and-now", "\u8c03\u7528\u53c2\u6570"),  # quoted, and not taught
+        ("01_script.md#task-11", ""),
+    ],
+)
+def test_what_is_not_taught_is_noticed(at, says):
+    assert untaught({"at": at, "says": says})
