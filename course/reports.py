@@ -127,7 +127,7 @@ class Report:
 def _kind_of(verdict: Verdict) -> str:
     """Return what a verdict says without what differs from one student to the next."""
     first = verdict.message.partition("\n")[0]
-    return re.sub(r"0x[0-9a-f]+|\d{3,}", "…", first)[:300]
+    return re.sub(r"0x[0-9a-f]+|\d{4,}", "…", first)[:300]
 
 
 def write(report: Report, folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ A comment above each fenced block says how it is proved:
 <!-- run: solutions/00_request -->          its commands print what it says, in a copy of that
                                             folder that has the page's examples as well
 <!-- run: examples -->                      ... in a folder that has nothing else
+<!-- run: …; with: docs/examples/NAME -->   ... with the files of that folder as well
 <!-- run: …; serve: COMMAND -p 5000 -->     ... while that command, or the last one after &&,
                                             serves there
 <!-- shown -->                              not at all
@@ -27,6 +28,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +36,7 @@ from tempfile import TemporaryDirectory
 import jinja2
 import pytest
 
+from course import steps
 from course.catalog import Ended, Lesson, load
 
 COURSE = load()
@@ -45,6 +48,7 @@ DIAGRAMS = ("flowchart ", "sequenceDiagram\n", "classDiagram\n", "erDiagram\n", 
 FENCE = re.compile(
     r"^(?:<!-- (?P<proof>.+) -->\n)?```(?P<language>\w*)\n(?P<text>(?:.*\n)*?)```$", re.M
 )
+HEADING = re.compile(r'^(?:<a id="[^"]+"></a>\n)?(?P<level>#+) .+$', re.M)
 TASK = re.compile(r'^<a id="(task-\d+)"></a>\n### Task (\d+\.\d+): (.+)$', re.M)
 
 
@@ -101,6 +105,25 @@ class Page:
 def read(path, lesson=None):
     """Read a page. One that is not written yet is empty, and fails its own tests alone."""
     return Page(path, path.read_text("utf-8") if path.exists() else "", lesson)
+
+
+def section(page, anchor=""):
+    """Return what stands under an anchor, up to the next heading of its level, or all of a page.
+
+    What is quoted from the notes is left out: to quote a line is not to teach it.
+    """
+    text = FENCE.sub(lambda block: "" if "file: notes/" in block[0] else block[0], page.text)
+    if not anchor:
+        return text
+    no_blocks = FENCE.sub(lambda block: "." * len(block[0]), text)
+    headings = list(HEADING.finditer(no_blocks))
+    for place, heading in enumerate(headings):
+        if anchor in Page(page.path, heading[0]).anchors:
+            later = (
+                h.start() for h in headings[place + 1 :] if len(h["level"]) <= len(heading["level"])
+            )
+            return text[heading.start() : next(later, len(text))]
+    return ""
 
 
 LESSON_PAGES = [read(lesson.page, lesson) for lesson in COURSE.lessons]
@@ -160,10 +183,20 @@ def diagrams_are_of_a_known_kind(page):
 def links_lead_somewhere(page):
     for name, anchor in page.links:
         target = page.path.parent / name if name else page.path
-        if not target.exists():
+        if target.parent == steps.FOLDER:  # pages that are made, wherever none are yet
+            if target.name not in made_pages():
+                yield f"`make diffs` makes no {name}"
+        elif not target.exists():
             yield f"there is no {name}"
         elif anchor and anchor not in (read(target) if name else page).anchors:
             yield f"there is no {name}#{anchor}"
+
+
+@cache
+def made_pages():
+    """Return the names of the pages that `python -m course diffs` makes."""
+    with TemporaryDirectory() as folder:
+        return {path.name for path in steps.write(COURSE, Path(folder))}
 
 
 def make_has_the_targets(page):
@@ -177,6 +210,12 @@ def commands_print_what_the_page_says(page):
     blocks = [block for block in page.blocks if "run" in block.proof]
     with ThreadPoolExecutor(4) as pool:
         return [wrong for found in pool.map(run, repeat(page), blocks) for wrong in found]
+
+
+def page_is_short(page):
+    words = len(re.findall(r"\w[\w'./-]*", page.prose))
+    if words > MOST_WORDS:
+        yield f"{words} words"
 
 
 # What holds for a lesson's page.
@@ -213,12 +252,6 @@ def ended_checks_are_named(page):
             yield f"the page does not say that `{name}` ends here"
 
 
-def page_is_short(page):
-    words = len(re.findall(r"\w[\w'./-]*", page.prose))
-    if words > MOST_WORDS:
-        yield f"{words} words"
-
-
 # Running the commands of a block.
 
 
@@ -242,9 +275,11 @@ def run(page, block):
 def ready(page, block, home):
     """Lay out the block's folder, serve there what it asks for, and give folder and port."""
     folder = home / "lesson"
+    ignored = shutil.ignore_patterns("__pycache__", "instance")
     if block.proof["run"] != "examples":
-        ignored = shutil.ignore_patterns("__pycache__", "instance")
         shutil.copytree(COURSE.root / block.proof["run"], folder, ignore=ignored)
+    if more := block.proof.get("with"):
+        shutil.copytree(COURSE.root / more, folder, ignore=ignored, dirs_exist_ok=True)
     for name, text in page.examples.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         assert not (folder / name).exists(), f"{name} is a file of the lesson"
@@ -361,13 +396,13 @@ RULES = [
     links_lead_somewhere,
     make_has_the_targets,
     commands_print_what_the_page_says,
+    page_is_short,
 ]
 LESSON_RULES = [
     title_is_the_lessons,
     parts_stand_in_order,
     tasks_are_those_of_the_course,
     ended_checks_are_named,
-    page_is_short,
 ]
 
 
@@ -414,6 +449,7 @@ def test_every_page_is_in_the_index():
         (diagrams_are_of_a_known_kind, "```mermaid\nflowchart LR\n```\n"),
         (links_lead_somewhere, "[a](nowhere.md)"),
         (links_lead_somewhere, "[a](README.md#nowhere)"),
+        (links_lead_somewhere, "[a](steps/nowhere.html)"),
         (links_lead_somewhere, "# Here\n[a](#there)"),
         (make_has_the_targets, "`make nothing-1`"),
         (make_has_the_targets, "`make progress-1`"),
