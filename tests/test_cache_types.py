@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from redis import Redis
+from services import redis_server
 
 from checks.test_05_session import register
 from checks.test_06_caching import TYPES
@@ -76,6 +77,22 @@ def test_clear_cache_leaves_what_else_is_in_redis(sites: Callable[[str], Site]) 
     assert set(client.keys()) == before - ours
     site.get("/account").has_status(200).shows("Ann")
     assert stats(site)[0] == "miss"
+
+
+def test_what_a_guest_writes_is_no_error_where_redis_is_down(
+    solution: Callable[[int], Site],
+) -> None:
+    site = solution(6)
+    ann = site.browser()
+    with redis_server() as url:
+        site.env |= {"CACHE_TYPE": "RedisCache", "SESSION_TYPE": "redis", "REDIS_URL": url}
+        register(ann, "Ann")
+        assert stats(site) == ("miss", 0)
+    ann.get("/todos").has_status(500)
+    site.post("/todos", data={"title": "Tea"}).redirects_to("/todos")
+    site.get("/todos").has_status(200).shows("Tea")
+    assert site.trace().error.startswith("redis.exceptions.ConnectionError")  # in the log
+    site.get("/stats").has_status(500)
 
 
 def stats(site: Site) -> tuple[str, int]:

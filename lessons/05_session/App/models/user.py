@@ -7,8 +7,9 @@ NAME_LENGTH = 40
 #   a name that clean() refuses or someone has, and a password that has not 8 to 200 characters.
 
 
-# TODO 5.5: User.get(user_id) returns the user, or None. User.with_password(name, password) as well;
-#   it must take as long for a name that nobody has, and NOBODY is a hash to compare with then.
+# TODO 5.5: User.get(user_id) returns the user, or None, also where the id is None, which SQLAlchemy
+#   would warn of. User.with_password(name, password) as well, of the trimmed name; it must take as
+#   long for a name that nobody has, and NOBODY is a hash to compare with then.
 NOBODY = (
     "scrypt:32768:8:1$AmzWyiiVIpQrOyHt$"
     "129083d0af69d2b95db1713ce1407439064e0ec9065d11dbc50938cbc42b9f13"

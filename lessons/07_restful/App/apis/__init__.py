@@ -5,7 +5,8 @@
 
 
 # TODO 7.4: Flask-RESTful answers the errors of its resources itself, past App/errors.py. Make a
-#   class on top of Api whose error_router(self, original_handler, error) leaves them to the app.
+#   class on top of Api whose error_router(self, original_handler, error) leaves them to
+#   original_handler, which is Flask's own way, and use it in place of Api.
 
 
 # TODO 7.5: After every request below /api/, a refused one too, say in headers that pages of any

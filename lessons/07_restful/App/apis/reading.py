@@ -30,9 +30,11 @@ def unknown(value):
 
 
 # TODO 7.3: A function read_todo(required=()) that returns the fields of the todo in the request's
-#   JSON. What is no JSON object is refused with 400. read() above refuses field by field: give it a
-#   reader for title, completed and order. A reader returns the value, or raises ValueError.
+#   JSON. What is no JSON object is refused with 400, and so is one so deep that get_json() raises
+#   RecursionError. read() above refuses field by field: give it a dictionary with a reader for
+#   title, completed and order. A reader gets the value and returns it, or raises ValueError.
 
 
 # TODO 7.7: A function read_page() that returns page and per_page of the address as numbers, 1 and
-#   20 where they are missing. read() reads request.args too. Take 1 to 10 000, and 1 to 100.
+#   20 where they are missing. read() reads request.args too. Take 1 to 10 000, and 1 to 100, and
+#   say in words of your own what else is refused.

@@ -3,7 +3,8 @@
 from threading import Lock
 from uuid import uuid4
 
-from flask import g
+from flask import current_app, g
+from redis import RedisError
 from sqlalchemy import event, func, select
 
 from App.ext import cache, db
@@ -15,7 +16,7 @@ MOST_USERS = 10
 counting = Lock()
 
 
-def statistics(since):
+def get_statistics(since):
     """Return the numbers of all todos; those by day begin with the date `since`.
 
     g.cache is "hit" or "miss" afterwards. Many may ask at once: one counts, the others wait for it.
@@ -59,4 +60,7 @@ def note_change(session):
 
     cache.delete_memoized(count) is made for this, but a count that ends just then can undo it.
     """
-    cache.set("last_change", uuid4().hex)
+    try:
+        cache.set("last_change", uuid4().hex)
+    except RedisError:  # what is committed stays so, and must not be answered as a failure
+        current_app.logger.exception("The cache has not heard of a change.")

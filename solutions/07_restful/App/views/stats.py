@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Blueprint, abort, g, make_response, render_template, request
 
-from App.models import now, statistics
+from App.models import get_statistics, now
 
 blue = Blueprint("stats", __name__)
 
@@ -14,7 +14,7 @@ def show():
     days = request.args.get("days", 30, type=int)
     if not 1 <= days <= 366:
         abort(400, "The number of days is from 1 to 366.")
-    numbers = statistics(now().date() - timedelta(days=days - 1))
+    numbers = get_statistics(now().date() - timedelta(days=days - 1))
     response = make_response(render_template("stats.html", numbers=numbers, days=days))
     response.headers["X-Cache"] = g.cache
     return response
