@@ -38,10 +38,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake that is known by what the program says of it."""
+    """A mistake, which is known by what the program `says`, or by what a finder `finds`.
 
-    says: str
+    Where it is a finder of `course.diagnosis`, the mend has its values in braces.
+    """
+
     mend: str
+    says: str = ""
+    finds: str = ""
 
 
 @dataclass(frozen=True)

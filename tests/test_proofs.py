@@ -2,8 +2,10 @@
 
 tests/broken/<folder>.toml breaks the solution in the way each check is about, and makes the known
 mistakes: `old` in `file` becomes `new` and, where that takes two places, `also_old` (in `also_file`
-if it is another) becomes `also_new`. tests/answers/<folder>/ holds another right answer: all of its
-Python and its templates, and all of migrations/ where it has its own.
+if it is another) becomes `also_new`. Of what a mend names of the copy, `tells` is a part.
+docs/mistakes.md shows some of these verdicts, each in a block marked `shown:` and the mistake.
+tests/answers/<folder>/ holds another right answer: all of its Python and its templates, and all of
+migrations/ where it has its own.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ import pytest
 
 from course import markers
 from course.catalog import Course, Ended, Lesson, Mistake, load
-from course.checker import Checker
+from course.checker import Checker, _verdict
+from course.diagnosis import Diagnosis
 from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED
 
 HERE = Path(__file__).parent
 LESSONS = load().lessons
+PAGE = (load().root / "docs" / "mistakes.md").read_text("utf-8")
+SHOWN = dict(re.findall(r"^<!-- shown: (.+) -->\n```text\n((?:.*\n)*?)```$", PAGE, re.MULTILINE))
 
 
 def proofs(lesson: Lesson, kind: str) -> list[dict[str, str]]:
@@ -38,6 +43,12 @@ def proofs(lesson: Lesson, kind: str) -> list[dict[str, str]]:
 
 def read_proofs(lesson: Lesson) -> dict[str, list[dict[str, str]]]:
     return tomllib.loads((HERE / "broken" / f"{lesson.folder}.toml").read_text("utf-8"))
+
+
+def known_by(mistake: Mistake | dict[str, str]) -> str:
+    """Return what a mistake is known by: a text, or the name of a function."""
+    fields = mistake if isinstance(mistake, dict) else vars(mistake)
+    return fields.get("finds") or fields["says"]
 
 
 def name(value: object) -> str | None:
@@ -162,38 +173,52 @@ def test_an_ended_check_is_one_and_the_page_says_so(lesson: Lesson, course: Cour
 def test_a_broken_solution_fails_the_check(
     lesson: Lesson, broken: dict[str, str], checker: Checker
 ) -> None:
-    copy = take(lesson.solution)
-    for also in ("", "also_") if "also_old" in broken else ("",):
-        file = broken.get(f"{also}file", broken["file"])
-        text, old = copy.text(file) or "", broken[f"{also}old"]
-        assert text.count(old) == 1, "what is to be broken stands there no more"
-        text = text.replace(old, broken[f"{also}new"])
-        copy = Snapshot(copy.files | {file: text.encode()})
     check = broken["check"]
+    copy = changed(lesson, broken)
     result = checker.results(lesson, copy, lesson.checks, frozenset({check}))[check]
     assert result.state == broken.get("state", FAILED), result.said
     assert broken["says"] in result.said
 
 
-@pytest.mark.parametrize("mistake", load().mistakes, ids=lambda mistake: mistake.says)
+def changed(lesson: Lesson, proof: dict[str, str]) -> Snapshot:
+    """Return the solution as an entry of tests/broken/ changes it."""
+    copy = take(lesson.solution)
+    for also in ("", "also_") if "also_old" in proof else ("",):
+        file = proof.get(f"{also}file", proof["file"])
+        text, old = copy.text(file) or "", proof[f"{also}old"]
+        assert text.count(old) == 1, "what is to be broken stands there no more"
+        copy = Snapshot(copy.files | {file: text.replace(old, proof[f"{also}new"]).encode()})
+    return copy
+
+
+@pytest.mark.parametrize("mistake", load().mistakes, ids=known_by)
 def test_a_known_mistake_is_told_how_to_mend(
-    mistake: Mistake, checker: Checker, tmp_path: Path
+    mistake: Mistake, course: Course, checker: Checker
 ) -> None:
+    assert bool(mistake.says) != bool(mistake.finds)
     found = [
         (lesson, made)
         for lesson in LESSONS
         for made in proofs(lesson, "mistake")
-        if made["says"] == mistake.says
+        if known_by(made) == known_by(mistake)
     ]
     assert len(found) == 1, "tests/broken/ makes each mistake once"
     lesson, made = found[0]
-    copy = take(lesson.solution)
-    text = copy.text(made["file"]) or ""
-    assert made["old"] in text, "what is to be broken stands there no more"
-    text = text.replace(made["old"], made["new"])
-    Snapshot(copy.files | {made["file"]: text.encode()}).write(tmp_path)
-    task = next(task.id for task in lesson.tasks if made["check"] in task.checks)
-    assert mistake.mend in failing(checker, lesson, tmp_path, lesson)[task]
+    check, copy = made["check"], changed(lesson, made)
+    result = checker.results(lesson, copy, lesson.checks, frozenset({check}))[check]
+    task = next(task for task in lesson.tasks if check in task.checks)
+    diagnosis = Diagnosis(course.mistakes, copy)
+    message = _verdict(task, [(check, result)], take(lesson.starter), diagnosis).message
+    assert told(mistake, message)
+    assert made["tells" if mistake.finds else "says"] in message
+    said = message.partition("\n")[0]
+    assert SHOWN.get(known_by(mistake), said).split() == said.split()
+
+
+def told(mistake: Mistake, message: str) -> bool:
+    """Tell whether the mend stands in a message, with a value for each name in braces."""
+    words = re.split(r"\{\w+\}" if mistake.finds else "$^", mistake.mend)
+    return re.search(".+?".join(map(re.escape, words)), message) is not None
 
 
 @each(LESSONS)
@@ -201,8 +226,8 @@ def test_every_check_is_proved(lesson: Lesson) -> None:
     checks = {check for task in lesson.tasks for check in task.checks}
     proved = read_proofs(lesson)
     assert {broken["check"] for broken in proved["broken"]} == checks
-    known = {mistake.says for mistake in load().mistakes}
-    assert {made["says"] for made in proved.get("mistake", [])} <= known
+    known = {known_by(mistake) for mistake in load().mistakes}
+    assert {known_by(made) for made in proved.get("mistake", [])} <= known
 
 
 @each(LESSONS)

@@ -1,0 +1,185 @@
+"""The parts of a Flask app, as they stand in a copy's Python: what Flask would make of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from course.source import Function, Made, Module, Source, keyword, text_of
+
+
+def binding(source: Source, extension: Made) -> list[tuple[Module, ast.Call]]:
+    """Return the calls that bind an extension to the app: init_app, of it or of who knows what."""
+    found = [
+        (module, call)
+        for module in source.modules.values()
+        for call in module.calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr == "init_app"
+        and source.meaning(module, call.func.value) in (None, extension.full_name)
+    ]
+    at_once = extension.call.args or keyword(extension.call, "app")
+    return [*found, (extension.module, extension.call)] if at_once else found
+
+
+def blueprints(source: Source) -> dict[str, Made]:
+    """Return the blueprints by their names."""
+    found = {}
+    for made in source.made():
+        if made.kind == "flask.Blueprint":
+            first = made.call.args[0] if made.call.args else keyword(made.call, "name")
+            found[text_of(first)] = made
+    return found
+
+
+def answers(blueprint: Made, path: str) -> bool:
+    """Tell whether the prefix of a blueprint, or else a route in its file, fits a path."""
+    if prefix := text_of(keyword(blueprint.call, "url_prefix")):
+        return path == prefix or path.startswith(f"{prefix}/")
+    routes = (text_of(call.args[0]) for call in blueprint.module.calls if call.args)
+    wanted = (re.split("<[^>]*>", route) for route in routes if route.startswith("/"))
+    return any(re.fullmatch("[^/]+".join(map(re.escape, parts)), path) for parts in wanted)
+
+
+def files(source: Source, endpoint: str) -> list[Module]:
+    """Return the files where an endpoint's view can stand: its blueprint's, or the app's."""
+    name = endpoint.rpartition(".")[0]
+    made = blueprints(source).get(name)
+    home = made.module if made else None if name else source.modules.get("app")
+    if home and home.is_package:
+        return [m for m in source.modules.values() if f"{m.name}.".startswith(f"{home.name}.")]
+    return [home] if home else []
+
+
+def views(source: Source, endpoint: str) -> Iterator[tuple[Module, Function]]:
+    """Give the functions that an endpoint can name."""
+    for module in files(source, endpoint):
+        for function in module.functions:
+            if function.decorator_list and function.name == endpoint.rpartition(".")[2]:
+                yield module, function
+
+
+def reads(modules: list[Module], *names: str) -> list[str]:
+    """Return the places where files read one of these of the request, such as `form`."""
+    return [
+        module.place(node)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in names
+        and ast.unparse(node.value) == "request"
+    ]
+
+
+def models(module: Module) -> list[ast.ClassDef]:
+    """Return the classes of a file whose base ends in `.Model`."""
+    classes = (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
+    return [
+        node
+        for node in classes
+        if any(isinstance(base, ast.Attribute) and base.attr == "Model" for base in node.bases)
+    ]
+
+
+def table(model: ast.ClassDef) -> str:
+    """Return the name of a model's table: the one it says, or what is made of the class's."""
+    for statement in model.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement).startswith("__tablename__"):
+            return text_of(statement.value)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.name).lower()
+
+
+def settings(source: Source) -> dict[str, tuple[str, ast.expr]]:
+    """Return what is configured: where each setting is set, and to what."""
+    found = {}
+    for module in source.modules.values():
+        for node in ast.walk(module.tree):
+            for name, value in _set_by(node, module.name.endswith("settings")):
+                found[name] = (module.place(value), value)
+    return found
+
+
+def _set_by(node: ast.AST, in_settings: bool) -> Iterator[tuple[str, ast.expr]]:
+    """Give the settings that a part of a file sets."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name) and in_settings:
+                yield target.id, node.value
+            if isinstance(target, ast.Subscript) and ast.unparse(target.value).endswith("config"):
+                yield text_of(target.slice), node.value
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("config.from_mapping"):
+        yield from ((each.arg, each.value) for each in node.keywords if each.arg)
+
+
+def uncommitted(source: Source) -> Iterator[tuple[Module, Function]]:
+    """Give the functions that write to the database's session without a commit.
+
+    Neither they commit nor a function that calls one of their name. Nothing is given where a commit
+    may follow by itself, at the end of a request or of a `with`.
+    """
+    modules = list(source.modules.values())
+    if any(map(_commits_later, modules)):
+        return
+    kept = {
+        name
+        for module in modules
+        for function in module.functions
+        if _commits(function)
+        for name in _called(source, module, function)
+    }
+    for module in modules:
+        methods = [statement for model in models(module) for statement in model.body]
+        for function in module.functions:
+            writes = _writes(function) or (function in methods and _sets_itself(function))
+            if writes and not _commits(function) and function.name not in kept:
+                yield module, function
+
+
+def _commits(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == "commit" for node in ast.walk(tree))
+
+
+def _commits_later(module: Module) -> bool:
+    names = {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
+    hooks = {"after_request", "after_app_request", "teardown_request", "teardown_appcontext"}
+    at_the_end = "commit" in names and not hooks.isdisjoint(names)
+    return at_the_end or "session.begin(" in ast.unparse(module.tree)
+
+
+def _called(source: Source, module: Module, function: Function) -> Iterator[str]:
+    """Give the names of what a function calls, but for what other packages have."""
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and not _of_session(call):
+            meaning = source.meaning(module, call.func)
+            if meaning is None or source.has(meaning):
+                yield (meaning or ast.unparse(call.func)).rpartition(".")[2]
+
+
+def _writes(function: Function) -> bool:
+    """Tell whether a function adds to the session, deletes, or sends a statement that writes."""
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and _of_session(call):
+            what = ast.unparse(call.func).rpartition(".")[2]
+            statement = ast.unparse(call.args[0]) if call.args else ""
+            sends = what == "execute" and re.search(r"\b(insert|update|delete)\(", statement)
+            if what in ("add", "add_all", "delete", "merge") or sends:
+                return True
+    return False
+
+
+def _of_session(call: ast.Call) -> bool:
+    return re.search(r"\.session\.\w+$", ast.unparse(call.func)) is not None
+
+
+def _sets_itself(method: Function) -> bool:
+    """Tell whether a method changes what its object has."""
+    if method.name.startswith("__"):
+        return False
+    for node in ast.walk(method):
+        setting = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if setting and ast.unparse(node).startswith("self."):
+            return True
+        if isinstance(node, ast.Call) and ast.unparse(node).startswith("setattr(self,"):
+            return True
+    return False
