@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -145,6 +146,7 @@ class Checker:
         """
         forks, hidden = self.servers.for_modules(self.course.imports(lesson), copy.modules())
         ready = prepare(forks, compiled(copy), self.course.ways_to_prepare(lesson), hidden)
+        _forget_another(path)
         with forks.scratch_folder() as scratch:
             shares = 1 if self.servers.sandboxed else _SHARES
             ways = self._ways(lesson)
@@ -170,6 +172,13 @@ class Checker:
         """Return the ways to serve a lesson's copy, its own first."""
         ways = (each.serve.format(port=5000) for each in self.course.ways_to_serve(lesson))
         return tuple(shlex.split(way)[1:] for way in ways)
+
+
+def _forget_another(path: Path) -> None:
+    """Let pytest import the file `path`, whatever was imported from elsewhere under its name."""
+    known = sys.modules.get(path.stem)
+    if known and known.__file__ != str(path):
+        del sys.modules[path.stem]
 
 
 def warm_up(course: Course) -> None:

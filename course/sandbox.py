@@ -124,11 +124,12 @@ def _command(folder: Path, info: int) -> list[str]:
             words += ["--symlink", os.readlink(path), path]
         else:
             words += ["--ro-bind-try", path, path]
-    ours = [str(ROOT / "course" / name) for name in _OURS]
-    for path in dict.fromkeys((*_NAMES, sys.base_prefix, sys.prefix, *ours)):
-        if not path.startswith("/usr/"):
-            words += ["--ro-bind-try", path, path]
     small = ["--size", str(1024 * 1024), "--tmpfs"]
     words += ["--proc", "/proc", "--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
+    for path in (*_NAMES, sys.base_prefix):
+        words += ["--ro-bind-try", path, path]
+    words += [*small, str(ROOT)]  # whatever it stands in, nothing else of it is there
+    for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
+        words += ["--ro-bind", path, path]
     words += ["--bind", str(folder), str(folder), "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*words, "--chdir", str(folder)]
