@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -369,18 +370,22 @@ def propagate(number: int, since: str) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="SUBMISSIONS")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="SUBMISSIONS", required=False)
 @click.option("--rules", "rules_file", type=click.Path(path_type=Path), help="A file with rules.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where grades go; else beside SUBMISSIONS."
 )
-def grade(folder: Path, rules_file: Path | None, out: Path | None) -> None:
+def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> None:
     """Grade a class: SUBMISSIONS holds a folder or an archive for each student.
 
     The exit code is 0 where all are graded, whatever they get. Stopped, it goes on where it was.
     """
     from course import grading, reports, rules, sandbox, submissions
 
+    if folder is None:
+        made, plain = "make grade SUBMISSIONS=DIR", "python -m course grade DIR"
+        how = made if "MAKELEVEL" in os.environ else plain
+        raise CourseError(f"Where are they? {how}: DIR has a folder or an archive a student.")
     course = load()
     decided = rules.load(rules_file, course)
     found = submissions.find(folder)

@@ -265,11 +265,13 @@ class Program:
                 self.kill()
                 return None
         try:
-            found: dict[str, Any] = json.loads(facts)
-        except (ValueError, RecursionError):  # nothing of ours has written that
-            self.kill()
-            return None
-        return found
+            found = json.loads(facts)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, dict):
+            return found
+        self.kill()  # nothing of ours has written that
+        return None
 
     def output(self) -> tuple[str, str]:
         """Return what the program has written so far: standard output and standard error."""
@@ -307,10 +309,7 @@ class Program:
         try:
             line = self._replies.readline()
             reply: dict[str, Any] = json.loads(line) if line else _LOST
-        except (
-            TimeoutError,
-            ValueError,
-        ):  # what watches over the job is not itself
+        except (TimeoutError, ValueError):  # a job can stop, or be, what watches over it
             reply = _LOST
         if "reason" in reply:
             self._finished = Finished(**reply)

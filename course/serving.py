@@ -56,6 +56,8 @@ def serve(course: Course, lesson: Lesson, folder: Path, port: int, say: Say) -> 
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server as well
     while True:
+        if not folder.is_dir():
+            raise CourseError(f"{folder} is gone. Put it back, or begin the lesson again.")
         saved = _saved(folder)
         code = _serve_once(course, lesson, folder, port, say)
         if _saved(folder) != saved:  # since it was started, so it may be mended already

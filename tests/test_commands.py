@@ -21,7 +21,9 @@ from urllib.request import urlopen
 import pytest
 from conftest import until
 
-from course.catalog import load
+from course.catalog import Course, load
+from course.errors import CourseError
+from course.serving import serve
 from course.site import free_port
 from course.snapshot import take
 
@@ -266,6 +268,16 @@ def test_port_that_is_none(home: Path, port: str) -> None:
 def test_copy_that_is_not_there(home: Path, name: str) -> None:
     text = run(home, name, "1", code=2)
     assert text.startswith("You have no copy of lesson 1 yet.")
+
+
+def test_a_copy_that_is_gone_is_not_served(course: Course, tmp_path: Path) -> None:
+    """It may go while its server runs: when that ends, it is not started again in no folder."""
+    kept = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(CourseError, match="gone is gone"):
+            serve(course, course.lesson(1), tmp_path / "gone", 5000, print)
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def test_solution_is_served_from_a_copy(begun: Path) -> None:

@@ -114,21 +114,10 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
         {IMPORT_ERROR},
     ),
     "reads another submission": (
-        f"exec(open({CANARY!r}).read())\nopen('x').read()",
+        f"open({CANARY!r}).read()",
         {IMPORT_ERROR},
     ),
     "imports the checks": ("import course.checker", {IMPORT_ERROR}),
-    "patches pytest": (
-        """
-        import pytest
-        def main(*args, **kwargs): return 0
-        pytest.main = main
-        import _pytest.runner
-        _pytest.runner.runtestprotocol = main
-        raise SystemExit(0)
-        """,
-        {CRASHED},
-    ),
     "writes elsewhere": (
         f"open({CANARY!r}, 'a').write('I was here')",
         {IMPORT_ERROR},
@@ -154,7 +143,7 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
             try: os.write(fd, b'{"rules": [], "blueprints": {}}' + b"x" * 3_000_000)
             except OSError: pass
         """,
-        {CRASHED, FAILED, IMPORT_ERROR, PASSED, TIMED_OUT},
+        {CRASHED},
     ),
     "answers deep pages": (
         """
@@ -167,6 +156,12 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
 
 # What lies beside a starter's app.py, which would run by its name, and must not.
 HOOK = "import os\nos._exit(0)\n"
+PATCH = """
+import _pytest.runner
+import pytest
+
+pytest.main = _pytest.runner.runtestprotocol = lambda *args, **kwargs: 0
+"""
 PASS_ALL = """
 import pytest
 
@@ -244,6 +239,7 @@ def _hand_in(folder: Path, canary: Path, port: int) -> None:
     _lesson(folder / "nothing done", STARTER)
     _lesson(folder / "hooks", STARTER, sitecustomize__py=HOOK, usercustomize__py=HOOK)
     _lesson(folder / "pytest of its own", STARTER, conftest__py=PASS_ALL, pytest__ini="[pytest]\n")
+    _lesson(folder / "patches pytest", f"{PATCH}\n{STARTER}")
     _lesson(folder / "hides json", SOLUTION, json__py="print('mine')\n")
     _lesson(folder / "<img src=x onerror=alert(1)>", SOLUTION.replace("count(1)", "count(<"))
     _lesson(folder / "=cmd()", SOLUTION)
@@ -293,6 +289,7 @@ def test_tampering_is_told_and_gives_nothing(name: str, graded: Class) -> None:
 
 def test_a_pytest_of_ones_own_gives_nothing(graded: Class) -> None:
     assert graded.states("pytest of its own") == {NOT_ATTEMPTED}
+    assert graded.states("patches pytest") == graded.states("nothing done") == {NOT_ATTEMPTED}
 
 
 def test_a_module_that_hides_pythons_is_named(graded: Class) -> None:
@@ -518,6 +515,7 @@ def test_what_cannot_be_graded_is_said(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text("lessons = [99]", "utf-8")
     (tmp_path / "file").write_text("", "utf-8")
     for args, says in [
+        ([], "python -m course grade DIR"),
         ([tmp_path / "nowhere"], "cannot be read"),
         ([tmp_path / "none"], "There is no submission"),
         ([tmp_path / "some", "--rules", tmp_path / "rules.toml"], "There is no lesson 99"),
