@@ -29,8 +29,8 @@ from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
 
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_SHARES = _CORES + 1  # a check waits for its processes about half of the time
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_SHARES = CORES + 1  # a check waits for its processes about half of the time
 
 LESSON_SECONDS = 120.0
 """How long a run of checks may take, whatever hangs: those that have not begun by then time out."""

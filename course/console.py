@@ -29,7 +29,7 @@ MARKS = {
     NOT_ATTEMPTED: ("·", "bright_black"),
     IMPORT_ERROR: ("!", "red"),
     CRASHED: ("!", "red"),
-    TIMED_OUT: ("⧖", "red"),
+    TIMED_OUT: ("…", "red"),
 }
 
 

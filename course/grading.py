@@ -20,11 +20,11 @@ from urllib.parse import quote
 
 from course import diffs, submissions
 from course.catalog import Course, Lesson
-from course.checker import LESSON_SECONDS, Checker, warm_up
+from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
 from course.job import die_with_parent
 from course.processes import ForkServers, scratch_folder
-from course.rules import EARLIER, Rules
+from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.submissions import Submission
 from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
@@ -41,8 +41,6 @@ MEMORY_LIMIT = 4 * 1024 * 1024 * 1024
 
 DIFF_LIMIT = 200_000
 """Characters of a diff that a report shows."""
-
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass
@@ -111,7 +109,7 @@ class Grader:
         with scratch_folder() as scratch:
             try:
                 while waiting or running:
-                    while waiting and len(running) < _CORES:
+                    while waiting and len(running) < CORES:
                         running.append(_Running(self, waiting.pop(), Path(scratch)))
                     for each in _ready(running):
                         if each.over():
@@ -164,7 +162,7 @@ class Grader:
             with ForkServers(self.sandboxed) as servers:
                 checker = Checker(self.course, servers)
                 tasks = list(checker.check_copy(lesson, copy))
-                if self.rules.earlier and lesson.number > self.course.lessons[0].number:
+                if self.rules.checks_earlier(self.course, lesson):
                     tasks.append(self._earlier(checker, lesson, copy, tasks))
         except (CourseError, OSError, MemoryError) as error:
             tasks = self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}")
@@ -175,7 +173,7 @@ class Grader:
     ) -> Verdict:
         """Say whether the tasks of the lessons before still pass in the copy of a later one."""
         began = time.perf_counter()
-        id_, title = f"{lesson.number}.{EARLIER}", _EARLIER_TITLE
+        id_, title = self.rules.tasks(self.course, lesson)[-1]
         if all(verdict.state == NOT_ATTEMPTED for verdict in own):  # they were given
             return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson is begun.", 0)
         before = self.course.up_to(lesson.number)[:-1]
@@ -189,9 +187,7 @@ class Grader:
 
     def all_tasks(self, lesson: Lesson, state: str, message: str) -> list[Verdict]:
         """Return one verdict for each task of a lesson."""
-        tasks = [(task.id, task.title) for task in lesson.tasks]
-        if self.rules.earlier and lesson.number > self.course.lessons[0].number:
-            tasks.append((f"{lesson.number}.{EARLIER}", _EARLIER_TITLE))
+        tasks = self.rules.tasks(self.course, lesson)
         return [Verdict(id_, title, state, message, 0) for id_, title in tasks]
 
     def _keep(self, grade: Grade) -> None:
@@ -205,9 +201,6 @@ class Grader:
 
     def _file(self, name: str) -> Path:
         return self.kept / f"{file_name(name)}.json"
-
-
-_EARLIER_TITLE = "The tasks of the earlier lessons still pass"
 
 
 def file_name(name: str) -> str:
@@ -304,6 +297,9 @@ def _be_child(grader: Grader, submission: Submission, scratch: Path, write: int)
     try:
         os.setsid()  # Ctrl-C at the terminal is for the first process
         die_with_parent()
+        with open(os.devnull, "r+b") as nothing:  # whatever it prints is not for the terminal
+            for fd in (0, 1, 2):
+                os.dup2(nothing.fileno(), fd)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         if sys.platform == "linux":  # elsewhere a socket's path would become too long
             tempfile.tempdir = str(scratch)

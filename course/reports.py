@@ -19,13 +19,12 @@ from markupsafe import Markup
 
 from course import diffs
 from course.catalog import Course
+from course.console import MARKS
 from course.errors import CourseError
 from course.grading import UNREADABLE, Grade, file_name
-from course.rules import EARLIER, Rules
+from course.rules import Rules
 from course.snapshot import take
 from course.verdicts import NOT_ATTEMPTED, PASSED, STATES, Verdict
-
-MARKS = {PASSED: "✓", NOT_ATTEMPTED: "·", "failed": "✗", "timed out": "…"}  # the others: !
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,7 @@ class Report:
         }
         columns = []
         for number in sorted(numbers):
-            lesson = self.course.lesson(number)
-            tasks = [(task.id, task.title) for task in lesson.tasks]
-            if self.rules.earlier and number > self.course.lessons[0].number:
-                tasks.append((f"{number}.{EARLIER}", "The earlier lessons' tasks still pass"))
+            tasks = self.rules.tasks(self.course, self.course.lesson(number))
             columns += [
                 Column(number, id_, title, self.rules.points_for(id_)) for id_, title in tasks
             ]
@@ -242,7 +238,7 @@ def _page(report: Report) -> str:
         lessons=lessons,
         items=report.items(),
         solutions=solutions,
-        marks={state: MARKS.get(state, "!") for state in (*STATES, UNREADABLE)},
+        marks={state: MARKS[state][0] for state in STATES} | {UNREADABLE: "!"},
         script=script,
         style=style,
         script_hash=_hash(script),

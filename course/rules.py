@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from course.catalog import Course
+from course.catalog import Course, Lesson
 from course.errors import CourseError
 
 EARLIER = "earlier"
@@ -45,6 +45,17 @@ class Rules:
     points: dict[str, float] = field(default_factory=dict)
     """Points a task, by its id; `default` for the others, `earlier` for that one of each lesson."""
     late: Late | None = None
+
+    def checks_earlier(self, course: Course, lesson: Lesson) -> bool:
+        """Tell whether the tasks of the lessons before are checked again in a lesson."""
+        return self.earlier and lesson.number > course.lessons[0].number
+
+    def tasks(self, course: Course, lesson: Lesson) -> list[tuple[str, str]]:
+        """Return the id and the title of each task of a lesson; the last is of the earlier ones."""
+        tasks = [(task.id, task.title) for task in lesson.tasks]
+        if self.checks_earlier(course, lesson):
+            tasks.append((f"{lesson.number}.{EARLIER}", "The earlier lessons' tasks still pass"))
+        return tasks
 
     def points_for(self, task: str) -> float:
         """Return the points of a task; `3.earlier` is the one that lessons 0 to 2 still pass."""

@@ -99,16 +99,20 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
                     f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
                     "Move what does not belong to the lesson out of it."
                 )
-            files[path.relative_to(folder).as_posix()] = _read(path)
+            files[path.relative_to(folder).as_posix()] = read_file(path)
         except OSError as error:
             raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
     return Snapshot(files)
 
 
-def _read(path: Path) -> bytes:
-    """Read a file, which may have become a link or a pipe since someone looked."""
+def read_file(path: Path, limit: int = SIZE_LIMIT) -> bytes:
+    """Read a file, of no more bytes than one above `limit`.
+
+    It may have become a link or a pipe since someone looked: then `OSError` is raised, or nothing
+    is read.
+    """
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read(SIZE_LIMIT + 1)
+        return file.read(limit + 1)
 
 
 def _refuse(error: OSError) -> None:

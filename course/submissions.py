@@ -21,7 +21,7 @@ from typing import IO, Any
 from course.catalog import Course, Lesson
 from course.errors import CourseError
 from course.git import as_nobody, run
-from course.snapshot import Snapshot, is_made
+from course.snapshot import Snapshot, is_made, read_file
 from course.verdicts import PROBE
 
 SIZE_LIMIT = 64 * 1024 * 1024
@@ -154,7 +154,7 @@ def _folder(folder: Path) -> Iterator[_Files]:
         with _commit(git) as files:
             yield files
         return
-    files = _Files(lambda path: _read_file(folder / path))
+    files = _Files(lambda path: read_file(folder / path, SIZE_LIMIT))
     for parent, folders, here in os.walk(folder):
         inside = Path(parent).relative_to(folder)
         for name in sorted(folders):
@@ -168,11 +168,6 @@ def _folder(folder: Path) -> Iterator[_Files]:
             size = path.stat().st_size if regular else 0
             files.add((inside / name).as_posix(), size, regular=regular)
     yield files
-
-
-def _read_file(path: Path) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read(SIZE_LIMIT + 1)
 
 
 @contextlib.contextmanager
@@ -195,7 +190,7 @@ def _archive(path: Path) -> Iterator[_Files]:
     """Give the files of an archive. Its first bytes tell of which kind it is."""
     if path.stat().st_size > SIZE_LIMIT:
         raise Unreadable(f"It has more than {SIZE_LIMIT >> 20} MiB.")
-    with io.BytesIO(_read_file(path)) as file:
+    with io.BytesIO(read_file(path, SIZE_LIMIT)) as file:
         if zipfile.is_zipfile(file):
             with _zip(file) as files:
                 yield files
