@@ -331,8 +331,7 @@ def prepared(tmp_path: Path, course: Course) -> Course:
     checks.mkdir()
     shutil.copy(course.root / "checks" / "pytest.ini", checks)
     text = ""
-    for number, name in enumerate(("none", "some", "more")):
-        folder = f"{name}_{tmp_path.name}"  # pytest imports one module of a name, in one process
+    for number, folder in enumerate(("none", "some", "more")):
         (checks / f"test_{folder}.py").write_text(CHECKS)
         text += textwrap.dedent(f"""
             [[lesson]]
