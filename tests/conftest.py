@@ -18,6 +18,10 @@ import pytest
 
 pytest_plugins = ["services"]
 T = TypeVar("T")
+# What `make test` sets. What a test starts would take itself for make's otherwise, and show
+# `make check-1` where it shows `python -m course check 1`.
+for name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+    os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))

@@ -449,7 +449,6 @@ class TestAPythonThatIsTooOld:
         monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
         monkeypatch.setattr(sys, "argv", ["course", "lesson", "1", "--port", "8000"])
         monkeypatch.setattr(front_door, "VENV", str(tmp_path))
-        monkeypatch.delenv("MAKELEVEL", raising=False)
         return tmp_path
 
     @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def home(pristine: Path, tmp_path: Path) -> Path:
 
 
 def command(*args: str, make: bool = False) -> tuple[list[str], dict[str, str]]:
-    env = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
-    return [sys.executable, "-c", MAIN, *args], env | ({"MAKELEVEL": "1"} if make else {})
+    env = os.environ | ({"MAKELEVEL": "1"} if make else {})
+    return [sys.executable, "-c", MAIN, *args], env
 
 
 def run(home: Path, *args: str, code: int = 0, make: bool = False) -> str:

@@ -742,10 +742,9 @@ def test_edits_in_lessons_are_noticed(lesson: Lesson) -> None:
 
 
 def command(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
     code = "from course.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *args], cwd=home, env=env, capture_output=True, text=True
+        [sys.executable, "-c", code, *args], cwd=home, capture_output=True, text=True
     )
 
 

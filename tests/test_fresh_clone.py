@@ -22,8 +22,8 @@ PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this environment without what the tests' own .venv and make have put into it."""
-    left_out = {"VIRTUAL_ENV", "MAKELEVEL", "MAKEFLAGS", "MFLAGS", "PYTHONUTF8", "COURSE_VENV"}
+    """Return this environment without what the tests' own .venv has put into it."""
+    left_out = {"VIRTUAL_ENV", "PYTHONUTF8", "COURSE_VENV"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     here = str(Path(sys.executable).parent)
     env["PATH"] = os.pathsep.join(p for p in env["PATH"].split(os.pathsep) if p != here)

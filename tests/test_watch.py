@@ -165,7 +165,7 @@ class Watching:
 
 
 def environment(lesson: Lesson, env: dict[str, str]) -> dict[str, str]:
-    dropped = ("MAKELEVEL", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "NO_COLOR", "COLUMNS", "LINES")
+    dropped = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "NO_COLOR", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return kept | {"TERM": "xterm", "PYTHONUTF8": "1", "RUNS": str(runs_file(lesson))} | env
 
