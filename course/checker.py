@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -235,7 +235,8 @@ class _Plugin:
             return True
         self._forks.imported()
         number = min(self._shares, len(session.items))
-        shares = [_Share(self._run_share, session.items[i::number]) for i in range(number)]
+        with _Queue(session.items) as queue:
+            shares = [_Share(self._run_share, queue) for _ in range(number)]
         try:
             self._collect({share.results: share for share in shares})
         finally:
@@ -257,8 +258,8 @@ class _Plugin:
                     except EOFError:
                         del shares[ready]
 
-    def _run_share(self, items: list[pytest.Item]) -> Iterator[tuple[str, Result]]:
-        for item in items:
+    def _run_share(self, queue: _Queue) -> Iterator[tuple[str, Result]]:
+        for item in queue:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if item.name in self.results:
                 yield item.name, self.results[item.name]
@@ -305,15 +306,39 @@ class _Plugin:
             self.trouble = str(report.longrepr).splitlines()[-1].removeprefix("E").strip()
 
 
+class _Queue:
+    """The checks that no process has taken yet: their numbers, in a pipe that all may read."""
+
+    def __init__(self, items: list[pytest.Item]) -> None:
+        self._items = items
+        self._numbers, filled = os.pipe()
+        os.write(filled, b"".join(number.to_bytes(_BYTES) for number in range(len(items))))
+        os.close(filled)
+
+    def __iter__(self) -> Iterator[pytest.Item]:
+        while number := os.read(self._numbers, _BYTES):
+            yield self._items[int.from_bytes(number)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._numbers)
+
+
+_BYTES = 2
+"""Of a number in the queue. A pipe holds 64 KiB, so all of them, and a read takes one whole."""
+
+
 class _Share:
     """A process that runs some of the checks and sends what each has found."""
 
-    def __init__(self, work: _Work, items: list[pytest.Item]) -> None:
+    def __init__(self, work: _Work, queue: _Queue) -> None:
         self.results, theirs = Pipe(duplex=False)
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                for result in work(items):
+                for result in work(queue):
                     theirs.send(result)
             finally:
                 os._exit(0)
@@ -327,7 +352,7 @@ class _Share:
         self.results.close()
 
 
-_Work = Callable[[list[pytest.Item]], Iterator[tuple[str, Result]]]
+_Work = Callable[[_Queue], Iterator[tuple[str, Result]]]
 
 
 def _verdict(
