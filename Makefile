@@ -30,6 +30,9 @@ lesson-%: FORCE ## start lesson N: your own copy, served (PORT=8000: there; FROM
 check-%: FORCE ## see how far you are in lesson N
 	@$(call course,check $*)
 
+check-tests: ## try the tests that you wrote for lesson 5 (docs/testing.md) on broken apps
+	@$(call course,check-tests)
+
 watch-%: FORCE ## see how you stand at each save, hints a key away (SERVE=1: serve it too)
 	@$(call course,watch $* $(serve) $(port))
 
@@ -66,6 +69,12 @@ progress: ## see which tasks of all lessons are done
 grade: ## grade a class (SUBMISSIONS=DIR: one folder or archive a student; RULES=FILE; OUT=DIR)
 	@$(call course,grade $(submissions) $(rules) $(out))
 
+docs: ## build the site of the pages, in build/site
+	@$(call course,docs)
+
+docs-serve: ## build the site, serve it and build it again at each save (PORT=9000: there)
+	@$(call course,docs --serve $(port))
+
 test: ## test the course itself
 	@$(call course,test)
 
@@ -78,4 +87,4 @@ bench: ## measure the course itself
 # A pattern cannot be .PHONY; this makes one run though a file has its name.
 FORCE:
 
-.PHONY: help check diffs progress grade test screenshots bench FORCE
+.PHONY: help check check-tests diffs progress grade docs docs-serve test screenshots bench FORCE

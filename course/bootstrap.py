@@ -24,6 +24,12 @@ VERSION = "{}.{}".format(*sys.version_info)
 BASE = getattr(sys, "_base_executable", None) or sys.executable
 
 AGAIN = "and run the same command again."
+
+# Beside the course's own packages, those of docs/requirements.txt and of tests/requirements.txt:
+# each of these sets holds the one before it.
+SETS = ("", "docs", "tests")
+NEEDED = {"docs": "docs", "test": "tests", "bench": "tests"}
+WHAT = {"": "the course's packages", "docs": "what the site needs", "tests": "what the tests need"}
 # What an installer's words mean, the most telling first.
 MEANINGS = (
     (
@@ -52,7 +58,7 @@ def enter(arguments: list[str]) -> None:
     """Go on in .venv's Python with every package in place; return where that is so already."""
     sent = os.environ.pop("COURSE_VENV", None) == VENV
     try:
-        changed = see_to_packages(for_tests=arguments[:1] in (["test"], ["bench"]))
+        changed = see_to_packages(NEEDED.get("".join(arguments[:1]), ""))
         if not changed and inside() and os.environ.get("PYTHONUTF8") == "1":
             return
         if not changed and sent:
@@ -101,14 +107,14 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONUTF8": "1"}
 
 
-def see_to_packages(for_tests: bool) -> bool:
-    """Complete .venv where it is not; tell whether that was needed."""
-    if complete(for_tests):
+def see_to_packages(of: str) -> bool:
+    """Complete .venv where it is not, with the set `of`; tell whether that was needed."""
+    if complete(of):
         return False
     with locked():
         # Whoever had the lock before may have done it.
-        if not complete(for_tests):
-            mend(for_tests)
+        if not complete(of):
+            mend(of)
     return True
 
 
@@ -130,9 +136,9 @@ def locked() -> BufferedRandom:
     return file
 
 
-def complete(for_tests: bool) -> bool:
+def complete(of: str) -> bool:
     """Tell whether .venv is sound and holds what is asked for, as far as files show."""
-    return fault() is None and digest(for_tests) in (read_stamp() or [])
+    return fault() is None and digest(of) in (read_stamp() or [])
 
 
 def fault() -> str | None:
@@ -180,15 +186,19 @@ def write_stamp(*lines: str) -> None:
         file.write("\n".join(lines))
 
 
-def requirements(for_tests: bool = False) -> str:
-    """Return the file that names the packages."""
-    return os.path.join(ROOT, *["tests"] * for_tests, "requirements.txt")
+def requirements(of: str = "") -> str:
+    """Return the file that names the packages of a set."""
+    return os.path.join(ROOT, of, "requirements.txt")
 
 
-def digest(for_tests: bool) -> str:
+def up_to(of: str) -> tuple[str, ...]:
+    """Return a set and those that it holds."""
+    return SETS[: SETS.index(of) + 1]
+
+
+def digest(of: str) -> str:
     """Return a text that is another one once the packages are others."""
-    files = [requirements(), os.path.join(ROOT, "constraints.txt")]
-    files += [requirements(for_tests=True)] * for_tests
+    files = [*map(requirements, up_to(of)), os.path.join(ROOT, "constraints.txt")]
     with os.scandir(os.path.join(ROOT, "vendor")) as vendor:
         files += sorted(entry.path for entry in vendor if entry.name.endswith(".whl"))
     found = hashlib.sha256()
@@ -198,7 +208,7 @@ def digest(for_tests: bool) -> str:
     return found.hexdigest()
 
 
-def mend(for_tests: bool) -> None:
+def mend(of: str) -> None:
     """Make .venv where there is none that works, and install into it."""
     version = version_of_venv()
     wrong = fault() or ("" if version else "is broken")
@@ -209,11 +219,10 @@ def mend(for_tests: bool) -> None:
             f"The .venv here has Python {version}, and the course needs 3.11 or newer. "
             f"Move it away {AGAIN}"
         )
-    what = "what the course's tests need" if for_tests else "the course's packages"
-    say(f"Installing {what} into .venv: once, about half a minute…")
+    say(f"Installing {WHAT[of]} into .venv: once, about half a minute…")
     if wrong:
         create()
-    install(for_tests)
+    install(of)
 
 
 def version_of_venv() -> str:
@@ -263,8 +272,8 @@ def create() -> None:
     write_stamp(ROOT, version_of_venv())
 
 
-def install(for_tests: bool) -> None:
-    """Install into .venv, with a stamp that says so from the end on and not before."""
+def install(of: str) -> None:
+    """Install a set into .venv, with a stamp that says so from the end on and not before."""
     version, stamp = version_of_venv(), read_stamp()
     # What the course did not make is not marked as half made, lest it be deleted for that.
     if stamp is not None:
@@ -274,13 +283,13 @@ def install(for_tests: bool) -> None:
     packages = os.path.join(VENV, *lib, "site-packages")
     before = os.stat(packages).st_mtime_ns
     try:
-        run(*command, "-r", requirements(for_tests))
+        run(*command, "-r", requirements(of))
     except CourseError:
         # It has mostly failed before it changed anything: then all is as it was.
         if stamp is not None and os.stat(packages).st_mtime_ns == before:
             write_stamp(*stamp)
         raise
-    write_stamp(ROOT, version, digest(for_tests=False), *[digest(for_tests)] * for_tests)
+    write_stamp(ROOT, version, *map(digest, up_to(of)))
 
 
 def uv_on_path() -> str | None:

@@ -95,6 +95,8 @@ def _carry(course: Course, lesson: Lesson, source: str) -> None:
     Progress(course).forget(lesson)
     say(f"{_name(lesson.work)} goes on with your own work: the starter is merged into it.")
     console.outcome(lesson, outcome, in_use)
+    if source.isdecimal() and (task := Progress(course).next_task(course.lesson(int(source)))):
+        say(f"Task {task.id} has not passed in lesson {source}: it is missed here too.")
 
 
 @main.command()
@@ -201,7 +203,8 @@ def _write_json(file: Path, lesson: Lesson, found: Sequence[Verdict]) -> None:
 
 def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
     first = next((verdict for verdict in found if verdict.state != PASSED), None)
-    if first and first.state not in (FAILED, NOT_ATTEMPTED):
+    one_for_all = first and sum(each.message == first.message for each in found) > 1
+    if first and (one_for_all or first.state not in (FAILED, NOT_ATTEMPTED)):
         say(f"Next: mend that, then {command('check', lesson.number)}.")
         return
     if first:
@@ -209,6 +212,23 @@ def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
         say(f"Next: {task.id}. Read {lesson.anchor(task)}, or {command('hint', lesson.number)}.")
         return
     console.finished(course, lesson)
+
+
+@main.command()
+def check_tests() -> None:
+    """Try your own tests of lesson 5 (see docs/testing.md) on a right app and on broken ones.
+
+    The exit code is 0 where each does its work, 1 where not, 2 where they could not be run.
+    """
+    from course import own_tests
+
+    course = _course()
+    exercise = own_tests.load(course)
+    folder = copies.existing(exercise.lesson)
+    with ForkServers() as servers:
+        found = own_tests.try_tests(course, exercise, take(folder), servers)
+    console.own_tests(found, _name(folder / own_tests.FOLDER))
+    sys.exit(0 if all(each.verdict.state == PASSED for each in found) else 1)
 
 
 @main.command()
@@ -289,6 +309,50 @@ def make_diffs() -> None:
     say(f"The pages are in {_name(steps.FOLDER)}:")
     for page in pages:
         say(f"  {_name(page)}")
+
+
+@main.command()
+@click.option("--serve", is_flag=True, help="Serve it, and build it again whenever you save.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Serve it at this port, not at 8000.")
+@click.option("--update", "mend", is_flag=True, help="Renew the pages' listings and outputs.")
+def docs(serve: bool, port: int | None, mend: bool) -> None:
+    """Build the site of the pages in docs/, and say where it is."""
+    from course import serving, website
+
+    if mend:
+        _renew_pages()
+        return
+
+    if port and not serve:
+        raise CourseError("A port is for serving the site, which --serve asks for.")
+    if not serve:
+        say(f"The site is in {_name(website.build())}.")
+        return
+    port = port or website.DEFAULT_PORT
+    made, plain = "make docs-serve PORT={}", "python -m course docs --serve --port {}"
+    again = made if "MAKELEVEL" in os.environ else plain
+    serving.needs_free(port, again.format(_another(port)))
+    try:
+        website.serve(port)
+    except KeyboardInterrupt:
+        say("\nStopped.")
+
+
+def _renew_pages() -> None:
+    """Write the pages whose listings or outputs are old anew, and say what is left to a person."""
+    from course import listings, pages
+
+    code = 0
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        page = pages.read(path)
+        new, look = listings.update(page)
+        if new != page:
+            path.write_text(new.text, "utf-8")
+            say(f"{_name(path)} is written anew.")
+        for place in look:
+            say(f"{_name(path)}, {place}")
+            code = 1
+    sys.exit(code)
 
 
 @main.command()

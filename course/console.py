@@ -20,6 +20,7 @@ from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED
 
 if TYPE_CHECKING:
     from course.grading import Grade
+    from course.own_tests import Tried
     from course.propagate import Merged
     from course.updates import Outcome
 
@@ -134,6 +135,24 @@ def verdicts(lesson: Lesson, found: Sequence[Verdict], where: str) -> None:
     say(f"{passed} of {len(found)} tasks pass.")
 
 
+def own_tests(found: Sequence[Tried], where: str) -> None:
+    """Print how each test that the student wrote stands, and which broken apps it notices."""
+    say(f"{click.style('Your own tests', bold=True)}  {click.style(where, fg='bright_black')}")
+    said = {""}
+    for each in found:
+        state(each.verdict)
+        if each.verdict.message not in said:  # one mistake can stop every test
+            message(each.verdict)
+        said.add(each.verdict.message)
+        for broken, noticed in each.noticed:
+            text = f"✓ fails on an app that {broken.does}"
+            if not noticed:
+                text = f"✗ passes on an app that {broken.does}. {broken.ask}"
+            paragraph(text, "      ")
+    done = sum(each.verdict.state == PASSED for each in found)
+    say(f"{done} of {len(found)} tests pass on the right app and fail on every broken one.")
+
+
 def state(verdict: Verdict, before: str = " ") -> None:
     """Print a line that says how a task stands."""
     mark, colour = MARKS[verdict.state]
@@ -174,6 +193,8 @@ def finished(course: Course, lesson: Lesson) -> None:
     if following:
         go_on = command("lesson", following[0].number)
         paragraph(f"But: {following[0].pain} Go on with {go_on}.")
+    else:
+        paragraph("That was the last lesson. Go on with docs/for_real.md.")
 
 
 def _width() -> int:

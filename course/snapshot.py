@@ -10,7 +10,9 @@ from pathlib import Path, PurePath
 
 from course.errors import CourseError
 
-LEFT_OUT = frozenset({"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea"})
+LEFT_OUT = frozenset(
+    {"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea", ".pytest_cache"}
+)
 """Folders that are made by running, not written by the student."""
 
 STARTER = ".starter.zip"

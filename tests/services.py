@@ -1,4 +1,4 @@
-"""Real servers for the tests: PostgreSQL and Redis, each begun with nothing on a free port.
+"""Real programs for the tests: a browser, and servers, each begun with nothing on a free port.
 
 A test that takes the fixture `postgresql` or `redis` gets the URL. The server stays for all tests
 of the process, and goes with it, however that ends. Where the program is missing, the test is
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -28,7 +29,12 @@ from sqlalchemy.engine import make_url
 
 from course.site import free_port
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 START_SECONDS = 60
+PAGE_SECONDS = 30
+"""How long a page may take, on a machine that has much else to do."""
 # Runs a server until its standard input ends: so it never outlives the process that started it.
 UNTIL_STDIN_ENDS = """
 exec 3<&0 </dev/null
@@ -38,6 +44,21 @@ server=$!
 exec 3<&-
 wait $server
 """
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    from playwright.sync_api import expect, sync_playwright
+
+    chromium = program("chromium", "chromium")
+    args = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=PAGE_SECONDS * 1000)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=args) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture(scope="session")

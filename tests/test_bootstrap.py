@@ -29,6 +29,7 @@ PYTHON = getattr(sys, "_base_executable", sys.executable)
 UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 ANEW = "making it anew"
+REQUIREMENTS = ("requirements.txt", "docs/requirements.txt", "tests/requirements.txt")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the copies put shell scripts on the PATH")
 
@@ -36,7 +37,7 @@ PROGRAM = """
 import importlib.util, json, sys
 
 def main():
-    found = [name for name in ("todo", "tool") if importlib.util.find_spec(name)]
+    found = [name for name in ("todo", "page", "tool") if importlib.util.find_spec(name)]
     print(json.dumps([sys.argv[1:], sys.prefix, sys.flags.utf8_mode, found]))
     sys.exit(3 if "fail" in sys.argv else 0)
 """
@@ -124,20 +125,22 @@ class Ran:
 def copy(tmp_path: Path) -> Copy:
     """A copy in a folder whose name has a space and Chinese characters, and nothing on the PATH."""
     root, on_path = tmp_path / "my course 课程", tmp_path / "bin"
-    for folder in (root / "course", root / "tests", root / "vendor", on_path):
-        folder.mkdir(parents=True)
+    for folder in ("course", "docs", "tests", "vendor"):
+        (root / folder).mkdir(parents=True)
+    on_path.mkdir()
     for name in ("__init__.py", "__main__.py", "bootstrap.py", "errors.py"):
         shutil.copy(ROOT / "course" / name, root / "course")
     (root / "course" / "cli.py").write_text(PROGRAM)
-    make_wheel(root / "vendor", "todo")
-    make_wheel(root / "vendor", "tool")
+    for name in ("todo", "page", "tool"):
+        make_wheel(root / "vendor", name)
     ours = ("PIP_", "UV_", "COURSE_", "PYTHON", "VIRTUAL_ENV", "MAKE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     found = Copy(root, on_path, kept | {"PATH": f"{on_path}:/usr/bin:/bin"})
     assert not shutil.which("uv", path="/usr/bin:/bin")
     (root / "constraints.txt").write_text("")
     found.require("todo==1.0")
-    found.require("-r ../requirements.txt\ntool==1.0", of="tests/requirements.txt")
+    found.require("-r ../requirements.txt\npage==1.0", of="docs/requirements.txt")
+    found.require("-r ../docs/requirements.txt\ntool==1.0", of="tests/requirements.txt")
     return found
 
 
@@ -228,18 +231,27 @@ class TestChangedRequirements:
         assert made.stamp.read_text() == before
 
 
-class TestThePackagesOfTheTests:
-    @pytest.mark.parametrize("command", ["test", "bench"])
-    def test_are_installed_for_the_commands_that_need_them(self, made, command):
-        assert made.run(command).said[3] == ["todo", "tool"]
+class TestThePackagesOfTheSiteAndTheTests:
+    @pytest.mark.parametrize(
+        ("command", "brought"),
+        [("docs", ["page"]), ("test", ["page", "tool"]), ("bench", ["page", "tool"])],
+    )
+    def test_are_installed_for_the_commands_that_need_them(self, made, command, brought):
+        assert made.run(command).said[3] == ["todo", *brought]
         assert made.installs == 2
         assert made.run(command).err == made.run("lesson", "1").err == ""
         assert made.installs == 2
 
+    def test_those_of_the_site_are_among_those_of_the_tests(self, made):
+        assert made.run("docs").said
+        assert made.run("test").said[3] == ["todo", "page", "tool"]
+        assert made.run("docs").err == made.run("test").err == ""
+        assert made.installs == 3
+
     def test_matter_to_no_other_command(self, made):
         assert made.run("test").said
-        made.require("-r ../requirements.txt", of="tests/requirements.txt")
-        assert made.run("lesson", "1").err == ""
+        made.require("-r ../docs/requirements.txt", of="tests/requirements.txt")
+        assert made.run("lesson", "1").err == made.run("docs").err == ""
         assert made.run("test").err != ""
 
 
@@ -580,7 +592,8 @@ class TestMake:
 
 class TestWhatIsInstalled:
     @pytest.mark.parametrize(
-        ("file", "least"), [("requirements.txt", 12), ("tests/requirements.txt", 4)]
+        ("file", "least"),
+        [("requirements.txt", 12), ("docs/requirements.txt", 1), ("tests/requirements.txt", 4)],
     )
     def test_every_requirement_is_an_exact_pin_with_a_comment(self, file, least):
         lines = [line for line in lines_of(file) if not line.startswith("-")]
@@ -601,7 +614,7 @@ class TestWhatIsInstalled:
 
     def test_all_that_comes_with_the_requirements_is_pinned_and_nothing_else(self):
         pinned = {pin.name: str(pin.specifier) for pin in pins() if applies(pin)}
-        asked = pins("requirements.txt", "tests/requirements.txt")
+        asked = pins(*REQUIREMENTS)
         assert {name: f"=={version}" for name, version in installed(asked)} == pinned
 
     def test_the_vendored_wheel_is_the_one_that_its_page_describes(self):
@@ -627,7 +640,7 @@ def lines_of(file: str) -> list[str]:
 
 def pins(*files: str) -> list[Requirement]:
     """Return what `files`, or else all files, pin."""
-    files = files or ("requirements.txt", "tests/requirements.txt", "constraints.txt")
+    files = files or (*REQUIREMENTS, "constraints.txt")
     lines = [line for file in files for line in lines_of(file) if not line.startswith("-")]
     return [Requirement(line.split("  #")[0]) for line in lines]
 

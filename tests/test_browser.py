@@ -31,9 +31,8 @@ from playwright.sync_api import (
     Request,
     Response,
     expect,
-    sync_playwright,
 )
-from services import program, server
+from services import PAGE_SECONDS, server
 
 from course.catalog import Lesson, load
 from course.preparing import prepare
@@ -43,9 +42,6 @@ from course.snapshot import Snapshot, take
 COURSE = load()
 IMAGES = ROOT / "docs" / "images"
 DRAW = bool(os.environ.get("SCREENSHOTS"))
-SECONDS = 30
-"""How long a page may take, on a machine that has much else to do."""
-
 PHONE = {"width": 360, "height": 640}
 DESK = {"width": 1280, "height": 720}
 PASSWORD = "correct horse"
@@ -73,7 +69,7 @@ class Site:
         context = self.browser.new_context(
             base_url=self.url, java_script_enabled=self.javascript, **options
         )
-        context.set_default_timeout(SECONDS * 1000)
+        context.set_default_timeout(PAGE_SECONDS * 1000)
         context.on("console", self.note_message)
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
         context.on("requestfailed", self.note_failure)
@@ -107,18 +103,6 @@ class Site:
         yield
         assert [fault.partition(":")[0] for fault in self.faults[before:]] == [str(status)]
         del self.faults[before:]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = program("chromium", "chromium")
-    args = ["--no-sandbox"] if os.geteuid() == 0 else []
-    expect.set_options(timeout=SECONDS * 1000)
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=args) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -530,18 +514,24 @@ def send(page: Page, path: str, **form: str) -> None:
 def look_for_barriers(page: Page) -> list[str]:
     """Return what axe-core finds serious. In the dark only colours are other than in the light."""
     page.add_style_tag(content=":root { background: Canvas }")  # axe takes what has none for white
-    page.evaluate(Axe().axe_script)
-    every = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-    colours = every | {"runOnly": ["color-contrast"], "rules": {}}
-    found = []
-    for scheme, options in (("light", every), ("dark", colours)):
-        page.emulate_media(color_scheme=scheme)
-        for fault in page.evaluate("options => axe.run(options)", options)["violations"]:
-            if fault["impact"] in ("serious", "critical"):
-                where = fault["nodes"][0]["html"]
-                found.append(f"{scheme}: {fault['id']}: {fault['help']}: {where}")
+    found = barriers(page, "light")
+    page.emulate_media(color_scheme="dark")
+    found += barriers(page, "dark")
     page.emulate_media(color_scheme="light")
     return found
+
+
+def barriers(page: Page, scheme: str) -> list[str]:
+    """Return what axe-core finds serious in a page that is shown in this scheme."""
+    options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    if scheme == "dark":
+        options |= {"runOnly": ["color-contrast"], "rules": {}}
+    page.evaluate(Axe().axe_script)
+    return [
+        f"{scheme}: {fault['id']}: {fault['help']}: {fault['nodes'][0]['html']}"
+        for fault in page.evaluate("options => axe.run(options)", options)["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
 
 
 def fits(page: Page) -> list[str]:

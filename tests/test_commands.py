@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import pytest
 from conftest import until
 
+from course import console
 from course.catalog import Course, load
 from course.errors import CourseError
 from course.serving import serve
@@ -320,6 +321,14 @@ def test_check_of_the_finished_lesson(begun: Path) -> None:
     assert "python -m course lesson 2" in text
 
 
+def test_after_the_last_lesson_a_page_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    course = load()
+    console.finished(course, course.lessons[-1])
+    page = re.search(r"Go on with (\S+\.md)\.", unwrapped(capsys.readouterr().out))
+    assert page
+    assert (course.root / page[1]).is_file()
+
+
 def test_check_writes_json(begun: Path, tmp_path: Path) -> None:
     report = tmp_path / "报告.json"
     folder = begun / "work" / "01_script"
@@ -391,6 +400,19 @@ def test_no_hint_for_a_task_that_cannot_be_checked(begun: Path) -> None:
     text = run(begun, "hint", "0")
     assert "SyntaxError" in text
     assert load().lesson(0).tasks[0].hints[0] not in text
+
+
+def test_what_fails_before_all_checks_is_to_be_mended_first(begun: Path) -> None:
+    """Every task has the same message then, so none of them is the one to read about."""
+    lesson = load(begun).lesson(4)
+    shutil.copytree(lesson.solution, lesson.work)
+    migration = lesson.work / "migrations" / "versions" / "0002_priority.py"
+    name = '.create_check_constraint("ck_todo_priority", '
+    broken = migration.read_text().replace(f"todo{name}", f'op{name}"todo", ')
+    migration.write_text(broken)
+    text = run(begun, "check", "4", code=1)
+    assert "(migrations/versions/0002_priority.py, line " in unwrapped(text)
+    assert text.endswith("Next: mend that, then python -m course check 4.\n")
 
 
 def test_progress(begun: Path) -> None:
@@ -592,6 +614,7 @@ def test_help_names_every_command(home: Path) -> None:
     for name in (
         "lesson",
         "check",
+        "check-tests",
         "watch",
         "hint",
         "diff",

@@ -419,6 +419,7 @@ def test_lesson_from_an_earlier_one(home: Path, here: Course) -> None:
         assert "It runs for me." in get(port)
     text = said(home)
     assert "work/01_script goes on with your own work" in text
+    assert "Task 0.1 has not passed in lesson 0: it is missed here too." in text
     assert "look at work/01_script/legacy.py, line 1: both sides have changed" in text
     assert "(new, from yours and the starter)" in text
     legacy = (lesson.work / "legacy.py").read_text()
@@ -427,6 +428,10 @@ def test_lesson_from_an_earlier_one(home: Path, here: Course) -> None:
     [old] = kept(lesson)
     assert f"What you had is kept in work/{old.name}." in text
     assert all_of(old) == take(lesson.starter)
+    run(home, "check", "0")
+    with serving(home, "lesson", "1", "--from", "0", port=port):
+        get(port)
+    assert "has not passed" not in said(home)
 
 
 def test_lesson_from_an_earlier_one_with_its_database(home: Path, here: Course) -> None:

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from test_docs import DOCS, read, section
+from test_docs import DOCS, read
 
 NOTES = Path(__file__).resolve().parent.parent / "notes"
 CHINESE, ENGLISH = NOTES / "outline.zh.md", NOTES / "outline.en.md"
@@ -185,7 +185,7 @@ def untaught(bullet):
     if anchor and anchor not in page.anchors:
         return f"there is no {bullet['at']}"
     says = flat(bullet["says"])
-    if not says or says not in flat(section(page, anchor)):
+    if not says or says not in flat(page.section(anchor)):
         return f"{bullet['at']} does not say: {bullet['says']}"
     return None
 
