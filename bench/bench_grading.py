@@ -66,13 +66,13 @@ def whole_classes(scratch: Path) -> None:
 def growing(scratch: Path) -> None:
     """Time a submission, and see how much memory the first process has, for few and many."""
     found = {}
-    for number in (10, 100):
+    for number in (10, 1000):
         folder = hand_in(scratch / f"class of {number}", FIRST, number)
         seconds = timed(lambda f=folder: grade(f, False)) / number
         found[number] = seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    few, many = found[10], found[100]
-    report("a submission of lesson 0, of 100", many[0], few[0], f"one of 10 ({few[0]:.3f} s)")
-    print(f"memory of the grader, after 100: {many[1]:.0f} MiB, {many[1] / few[1]:.2f} × after 10")
+    few, many = found[10], found[1000]
+    report("a submission of lesson 0, of 1000", many[0], few[0], f"one of 10 ({few[0]:.3f} s)")
+    print(f"memory of the grader, after 1000: {many[1]:.0f} MiB, {many[1] / few[1]:.2f} × after 10")
 
 
 def beside_check50(scratch: Path) -> None:

@@ -24,9 +24,18 @@ PASSWORD = "correct horse battery"
 PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": "9f2c5d1e84b7a3606d0f"}
 SERVER_STORES = ("memory", "files", "database")
 
-KEY = """
-from App import create_app
-print("key", create_app().secret_key)
+KEYS = """
+import json, os, sys
+
+def key(settings):
+    os.environ.pop("SECRET_KEY", None)
+    os.environ.update(settings)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "App"]:
+        del sys.modules[name]
+    from App import create_app
+    return create_app().secret_key
+
+print(json.dumps([key(settings) for settings in json.loads(os.environ["SETTINGS"])]))
 """
 
 STARTS = """
@@ -182,10 +191,13 @@ def test_visits(site: Site) -> None:
 def test_key(site: Site) -> None:
     """SECRET_KEY comes from the environment."""
     key = PRODUCTION["SECRET_KEY"]
-    command = site.probe("create_app() with SECRET_KEY set", KEY, env={"SECRET_KEY": key})
-    command.exits(0).prints(f"key {key}")
-    command = site.probe("create_app() without SECRET_KEY, in development", KEY).exits(0)
-    command.omits("key None")
+    settings: list[dict[str, str]] = [{"SECRET_KEY": key}, {}, {"SECRET_KEY": ""}]
+    command = site.probe("create_app()", KEYS, env={"SETTINGS": json.dumps(settings)}).exits(0)
+    known, none, empty = json.loads(command.out.splitlines()[-1])
+    expect(known == key, "create_app() with SECRET_KEY set", f"key {key}", f"key {known}")
+    for words, got in (("without SECRET_KEY", none), ("with SECRET_KEY=", empty)):
+        did = f"create_app() {words}, in development"
+        expect(bool(got), did, "DEVELOPMENT_KEY as the key", f"key {got!r}")
 
 
 def test_read_cookie(site: Site) -> None:
@@ -385,7 +397,7 @@ def test_register_refuses(site: Site) -> None:
     register(site, "Ann")
     before = rows(site)
     for name, password in (
-        ("Ann", "another password"),
+        (" Ann ", "another password"),
         ("  ", PASSWORD),
         ("x" * 41, PASSWORD),
         ("B\0b", PASSWORD),
@@ -397,6 +409,18 @@ def test_register_refuses(site: Site) -> None:
         page.has_status(400).has("form [name=password]", "the form again")
     site.browser().post("/register").has_status(400)
     expect(rows(site) == before, "POST /register, refused", "nothing new", "more rows")
+    with site.database() as db:
+        users = f'"{foreign_key(db)["table"]}"'
+        columns = db.execute(f"PRAGMA table_info({users})").fetchall()
+        names = [f'"{column["name"]}"' for column in columns if not column["pk"]]
+        values = ", ".join(f"NEW.{name}" for name in names)
+        db.execute(
+            f"CREATE TRIGGER first BEFORE INSERT ON {users} "
+            f"BEGIN INSERT INTO {users} ({', '.join(names)}) VALUES ({values}); END"
+        )
+    page = site.browser().post("/register", data={"name": "Zoe", "password": PASSWORD})
+    page.did += ", where someone else takes the name at the same moment"
+    page.has_status(400)
 
 
 def test_todos_of_before(site: Site) -> None:
@@ -456,8 +480,12 @@ def test_log_out(site: Site) -> None:
     thief.get("/todos").has_status(200).shows("Ann")
     site.get("/logout").has_status(405)
     site.get("/todos").has_status(200).shows("Ann")
+    visits(site.get("/"), 1)
     site.post("/logout").redirects_to("")
     site.get("/todos").has_status(200).hides("Ann")
+    page = site.get("/")
+    page.did += " after the logout"
+    visits(page, 1)
     page = thief.get("/todos").has_status(200)
     page.did = "GET /todos with the cookie of before the logout"
     page.hides("Ann")
@@ -497,21 +525,23 @@ def test_log_in_takes_as_long(site: Site) -> None:
 
 
 def test_login_required(site: Site) -> None:
-    """A guest is sent to the login, and from there to where it was going."""
+    """A guest is sent to the login, and from there to where it was going, below a path too."""
+    site.start(mount="/below")
     guest = site.browser()
-    page = guest.get("/account?tab=2&q=a b")
-    page.redirects_to("/login")
-    register(site, "Ann")
-    site.get("/account").has_status(200).shows("Ann")
+    page = guest.get("/below/account?tab=2&q=a b")
+    page.redirects_to("/below/login")
+    register(site, "Ann", "/below")
+    site.get("/below/account").has_status(200).shows("Ann")
     form = guest.get(page.headers["Location"]).has_status(200)
     field = form.has("[name=next]", "a field named next")
     data = {"name": "Ann", "password": PASSWORD, "next": str(field.get("value", ""))}
-    page = guest.post("/login", data=data)
-    page.redirects_to("/account")
-    query = urlsplit(page.headers["Location"]).query
-    wanted = "a redirect to /account?tab=2&q=..."
-    expect(re.match(r"tab=2&q=a(\+|%20)b", query) is not None, page.did, wanted, f"?{query}")
-    guest.get("/account").has_status(200).shows("Ann")
+    page = guest.post("/below/login", data=data)
+    page.redirects_to("/below/account")
+    there = page.headers["Location"]
+    whole = re.match(r"tab=2&q=a(\+|%20)b", urlsplit(there).query) is not None
+    wanted = "a redirect to /below/account?tab=2&q=a+b"
+    expect(whole, page.did, wanted, f"a redirect to {there}")
+    guest.get("/below/account").has_status(200).shows("Ann")
 
 
 def test_next_stays_here(site: Site) -> None:
@@ -594,6 +624,7 @@ def test_not_yours(site: Site) -> None:
     ann.post(f"{path}/delete").redirects_to("/todos")
     ann.get(path).has_status(404)
     guest.get(board).has_status(200)
+    ann.get(f"/todos/{2**63}").has_status(404)
 
 
 # 5.8: what others could do in your name
@@ -611,6 +642,9 @@ def test_new_id(site: Site) -> None:
         page.did = f"GET /todos with the cookie of before the login (SESSION_TYPE={store})"
         page.hides("Ann").hides("Bob")
         victim.get("/todos").has_status(200).shows("Ann" if store == "files" else "Bob")
+        page = victim.get("/")
+        page.did += ", the first after the login"
+        visits(page, 1)
     use(site, "cookie")
     page = site.post("/login", data={"name": "Ann", "password": PASSWORD})
     page.did += " and SESSION_TYPE=cookie"
@@ -632,7 +666,7 @@ def test_other_sites(site: Site) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
     ):
         for there, data in forms.items():
             page = site.post(there, data=data, headers=headers)
@@ -663,9 +697,10 @@ def test_own_forms(site: Site) -> None:
 def visits(page: Page, number: int) -> None:
     """Expect the first page to say how often this browser has been there."""
     page.has_status(200)
-    match = re.search(r"been here (\d+) time", page.words)
+    match = re.search(r"been here (\d+) times?", page.words)
+    right = bool(match) and match[1] == str(number) and not match[0].endswith(" 1 times")
     wanted = f"'been here {number} time{'' if number == 1 else 's'}' on the page"
-    expect(bool(match) and match[1] == str(number), page.did, wanted, match[0] if match else "none")
+    expect(right, page.did, wanted, match[0] if match else "none")
 
 
 def the_cookie(browser: Browser) -> str:
@@ -724,10 +759,18 @@ def count(db: sqlite3.Connection, name: str) -> int:
     return number
 
 
-def register(browser: Browser, name: str) -> None:
-    """Register, which logs in from task 5.5 on."""
-    page = browser.post("/register", data={"name": name, "password": PASSWORD})
-    page.redirects_to("/todos")
+def foreign_key(db: sqlite3.Connection) -> sqlite3.Row:
+    """Return what leads from a todo to its user: the column `from`, and the `table` of users."""
+    row = db.execute(f"PRAGMA foreign_key_list({table(db)})").fetchone()
+    expect(row is not None, "The database", "todos with a foreign key to their user", "none")
+    found: sqlite3.Row = row
+    return found
+
+
+def register(browser: Browser, name: str, mount: str = "") -> None:
+    """Register, which logs in from task 5.5 on. `mount` is the path that the app is below."""
+    page = browser.post(f"{mount}/register", data={"name": name, "password": PASSWORD})
+    page.redirects_to(f"{mount}/todos")
 
 
 def three(site: Site) -> tuple[Browser, Browser, Browser]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -41,9 +42,10 @@ import App
 statements = 0
 
 @event.listens_for(Engine, "before_cursor_execute")
-def count(connection, cursor, sql, *args):
+def count(connection, cursor, sql, parameters, context, executemany):
     global statements
-    statements += sql.lstrip().upper().startswith("DELETE")
+    if sql.lstrip().upper().startswith("DELETE"):
+        statements += len(parameters) if executemany else 1
 
 print(App.create_app().test_client().delete("/api/todos").status_code)
 print(statements, "statements")
@@ -149,6 +151,9 @@ def test_change(site: Site) -> None:
         page = site.request("PATCH", path, json=given).has_status(200)
         fields(page.did, told(page), todo)
         fields(f"GET {path} after {page.did}", told(site.get(path)), todo)
+    page = site.request("PATCH", path, json={"completed": True, "title": ""})
+    refused(page.has_status(400), "title")
+    fields(f"GET {path} after {page.did}, refused", told(site.get(path)), todo)
     expect(told(site.get(path_of(other))) == other, "PATCH", "the other todo as it was", "a change")
 
 
@@ -660,6 +665,8 @@ def is_error(page: Page) -> None:
     message(page)
     right = isinstance(told(page).get("errors"), dict)
     expect(right, page.did, 'JSON with "message" and "errors", {} where there are none', body(page))
+    said, phrase = told(page)["message"], HTTPStatus(page.status).phrase
+    expect(said != phrase, page.did, "a message that says more than the status", said)
 
 
 def nothing_stored(site: Site) -> None:

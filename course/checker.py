@@ -39,6 +39,10 @@ BROKEN = "broken"
 """The state of a check that failed by itself, which is nobody's verdict."""
 
 
+_NO_TABLE = "no such table"
+"""The error of whoever asks for a table that an earlier task is to make: it is not theirs."""
+
+
 @dataclass
 class Result:
     """What one check found."""
@@ -364,7 +368,8 @@ def _verdict(
     seconds = sum(result.seconds for _, result in results)
     for check, result in results:
         if result.state != PASSED:
-            untouched = result.state == FAILED and ", line " not in result.trace
+            error = ", line " in result.trace and _NO_TABLE not in result.trace
+            untouched = result.state == FAILED and not error
             untouched = untouched and _untouched(task, starter, diagnosis.copy)
             state = NOT_ATTEMPTED if untouched else result.state
             # What is not begun has no mistake yet; but an error is one, wherever it stands.

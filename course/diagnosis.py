@@ -43,6 +43,12 @@ _NOT_SET = {
 }
 """Settings, and what is said where one is not set."""
 
+_NOT_IN_MODULE = re.compile(
+    r"cannot import name '(?P<imported>\w+)' from '(?P<source>[\w.]+)'|"
+    r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"
+)
+_NO_DB = r"expected Migrate to know db|'NoneType' object has no attribute '(engine|get_engine)'"
+_OF_CONSTRAINTS = re.compile(r"alembic\.op\.(create|drop)_\w*(constraint|key)")
 _CACHE_TYPES = ("FileSystemCache", "SimpleCache", "RedisCache", "NullCache")
 _NO_CACHE = re.compile(r"flask_caching\.backends\.|'module' object is not |CACHE_TYPE is one of")
 _NO_TABLE = re.compile(
@@ -172,6 +178,20 @@ def name_not_passed_on(evidence: Evidence) -> Found:
         if match and package and module.name.startswith(f"{package.name}."):
             where, right = module.place(statement), f"from {module.name} import {match[1]}"
             return {"name": match[1], "where": where, "package": package.path, "right": right}
+    return None
+
+
+@finder
+def name_is_a_method(evidence: Evidence) -> Found:
+    """A name is asked of a module, and a class there has a method of that name."""
+    match = _NOT_IN_MODULE.search(evidence.text)
+    name = (match["imported"] or match["name"]) if match else ""
+    for module, model, method in parts.methods(evidence.source, name):
+        if match and f"{module.name}.".startswith(f"{match['source'] or match['module']}."):
+            owner = model.name if method.decorator_list else model.name.lower()
+            call = f"{owner}.{name}(...)"
+            where = module.place(method)
+            return {"name": name, "model": model.name, "where": where, "call": call}
     return None
 
 
@@ -354,6 +374,36 @@ def no_table(evidence: Evidence) -> Found:
     """A table is missing, and it is not the check that has taken it away."""
     missing = "no such table" in evidence.text and "with the table gone" not in evidence.said
     return {} if missing else None
+
+
+@finder
+def migrate_without_db(evidence: Evidence) -> Found:
+    """Migrate is bound to the app, and nobody tells it of the database."""
+    for made in evidence.source.made() if re.search(_NO_DB, evidence.text) else ():
+        calls = parts.binding(evidence.source, made)
+        knows = any(_may_name_db(call) for call in [made.call, *(call for _, call in calls)])
+        for module, call in calls if made.kind == "flask_migrate.Migrate" and not knows else ():
+            if evidence.source.meaning(module, call.func) == f"{made.full_name}.init_app":
+                return {"name": made.name, "where": module.place(call)}
+    return None
+
+
+def _may_name_db(call: ast.Call) -> bool:
+    return len(call.args) > 1 or any(each.arg in ("db", None) for each in call.keywords)
+
+
+@finder
+def constraint_outside_batch(evidence: Evidence) -> Found:
+    """A migration changes a constraint in a way that SQLite has not."""
+    if "No support for ALTER of constraints in SQLite" not in evidence.text:
+        return None
+    way = "downgrade" if "db downgrade" in evidence.said else "upgrade"
+    for module, function in parts.migrations(evidence.source, way):
+        for node in ast.walk(function):
+            what = evidence.source.meaning(module, node) or ""
+            if isinstance(node, ast.expr) and _OF_CONSTRAINTS.fullmatch(what):
+                return {"what": _last(what), "where": module.place(node)}
+    return None
 
 
 @finder

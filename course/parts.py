@@ -82,6 +82,23 @@ def models(module: Module) -> list[ast.ClassDef]:
     ]
 
 
+def methods(source: Source, name: str) -> Iterator[tuple[Module, ast.ClassDef, Function]]:
+    """Give the methods of this name, each with its file and its class."""
+    for module in source.modules.values():
+        for owner in (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)):
+            for part in owner.body:
+                if isinstance(part, Function) and part.name == name:
+                    yield module, owner, part
+
+
+def migrations(source: Source, way: str) -> Iterator[tuple[Module, Function]]:
+    """Give the functions of this name, `upgrade` or `downgrade`, of the migrations."""
+    for module in source.modules.values():
+        for function in module.functions if module.name.startswith("migrations.") else ():
+            if function.name == way:
+                yield module, function
+
+
 def table(model: ast.ClassDef) -> str:
     """Return the name of a model's table: the one it says, or what is made of the class's."""
     for statement in model.body:

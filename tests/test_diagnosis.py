@@ -121,11 +121,17 @@ FILES = {
     "main": "App/views/main.py",
     "page": "App/templates/todos.html",
     "flask": "flask.py",
+    "migration": "migrations/versions/1_todo.py",
 }
 TODO = "class Todo(db.Model):\n    def add(self):\n        db.session.add(self)\n"
 BLUE = "from flask import Blueprint\nblue = Blueprint('todos', __name__)\n"
 MAIN = BLUE.replace("todos", "main")
 DB = "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy()\n"
+MIGRATE = (
+    "from flask_migrate import Migrate\nmigrate = Migrate()\n"
+    "def init_ext(app):\n    migrate.init_app(app{})\n"
+)
+DOWN = "from alembic import op\ndef downgrade():\n    {}.drop_constraint('ck_todo', 'todo')\n"
 INIT = "def init_ext(app):\n    db.init_app(app)\n"
 VIEW = "@app.route('/todos')\ndef add():\n    {}\n"
 CALLED = "from App import ext\next.init_ext(app)\n"
@@ -236,6 +242,22 @@ PAIRS = [
         "  ImportError: cannot import name 'add' from 'App.models' (App/models/__init__.py)",
     ),
     Pair(
+        "a method in the place of a function",
+        "import Todo in its place, and call todo.add(...)",
+        files(todo=TODO),
+        files(todo="class Todo(db.Model): ...", ext=TODO),
+        NO_START,
+        "  ImportError: cannot import name 'add' from 'App.models.todo' (App/models/todo.py)",
+    ),
+    Pair(
+        "a method that is called of the package",
+        "call Todo.add(...)",
+        files(todo=TODO.replace("    def", "    @classmethod\n    def")),
+        files(models=TODO.replace("add", "save")),
+        NO_START,
+        "  AttributeError: module 'App.models' has no attribute 'add'",
+    ),
+    Pair(
         "a module in a package",
         "its name is App.models.todo.",
         files(todo=""),
@@ -272,6 +294,22 @@ PAIRS = [
         files(ext=DB + INIT),
         files(ext=DB + INIT, factory=CALLED),
         NO_TABLE,
+    ),
+    Pair(
+        "the database of Migrate",
+        "migrate does not know db (App/ext.py, line 4): write migrate.init_app(app, db)",
+        files(ext=MIGRATE.format("")),
+        files(ext=MIGRATE.format(", db=db")),
+        NO_START,
+        "  AttributeError: 'NoneType' object has no attribute 'engine'",
+    ),
+    Pair(
+        "a constraint of a migration",
+        "write batch_op.drop_constraint(NAME, ...), without the table",
+        files(migration=DOWN.format("op")),
+        files(migration=DOWN.format("batch_op")),
+        "python manage.py db downgrade: expected exit code 0, got No support for ALTER of"
+        " constraints in SQLite dialect.",
     ),
     Pair(
         "two extensions",

@@ -109,6 +109,12 @@ def page_is_short(page):
         yield f"{words} words"
 
 
+def page_ends_with_what_to_do_next(page):
+    last = page.text.rpartition("\n## ")[2]
+    if page.path.name != "README.md" and not (last.startswith("Next\n") and "](" in last):
+        yield f"the page ends with {last.partition(chr(10))[0]}"
+
+
 # What holds for a lesson's page.
 
 
@@ -153,6 +159,7 @@ RULES = [
     make_has_the_targets,
     listings_and_outputs_are_true,
     page_is_short,
+    page_ends_with_what_to_do_next,
 ]
 LESSON_RULES = [
     title_is_the_lessons,
@@ -215,6 +222,8 @@ def test_every_page_is_in_the_index():
         (tasks_are_those_of_the_course, "## The tasks\n"),
         (tasks_are_those_of_the_course, LESSON_PAGES[0].text + '<a id="task-09"></a>\n'),
         (ended_checks_are_named, "`test_other`"),
+        (page_ends_with_what_to_do_next, "# Page\n\n## Next\n\nNothing.\n"),
+        (page_ends_with_what_to_do_next, "## Next\n\n[a](a.md)\n\n## More\n\n[a](a.md)\n"),
         (page_is_short, "word " * (MOST_WORDS + 1)),
     ],
 )

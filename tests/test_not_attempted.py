@@ -56,6 +56,24 @@ def test_an_earlier_task_has_changed_the_place() -> None:
     assert begun_tasks(yours(COMMENT, "", done)) == ["9.1", "9.2"]
 
 
+def test_a_table_that_is_not_made_yet_is_an_earlier_tasks_trouble(
+    course: Course, checker: Checker
+) -> None:
+    """Between `db init` and the first migration, every page that shows todos has an error."""
+    lesson = course.lesson(4)
+    starter, solution = take(lesson.starter), take(lesson.solution)
+    begun = ("App/ext.py", "manage.py")
+    made = {
+        path: data
+        for path, data in solution.files.items()
+        if path in begun or (path.startswith("migrations/") and "/versions/" not in path)
+    }
+    found = checker.check_copy(lesson, Snapshot(starter.files | made))
+    column = next(verdict for verdict in found if verdict.id == "4.5")
+    assert "no such table" in column.message
+    assert column.state == NOT_ATTEMPTED
+
+
 def test_verdicts_after_one_task(course: Course, checker: Checker) -> None:
     """Task 3.2 changes what stands below the comments of 3.3, 3.4 and others in its file."""
     lesson = course.lesson(3)

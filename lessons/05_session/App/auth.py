@@ -8,4 +8,5 @@
 #   and the query that were asked for.
 
 
-# TODO 5.8: Let log_in() begin a session with a new id and nothing of the old one in it.
+# TODO 5.8: Let log_in() begin a session with a new id and nothing of the old one in it. The user's
+#   id comes before regenerate(), which does nothing to an empty session.

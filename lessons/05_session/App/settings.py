@@ -9,7 +9,8 @@ MAX_CONTENT_LENGTH = 64 * 1024
 TEMPLATES_AUTO_RELOAD = True
 SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///todos.db")  # in instance/
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}  # PostgreSQL may have closed a connection
-# TODO 5.1: Set DEVELOPMENT_KEY, any text, and SECRET_KEY: the environment's, else DEVELOPMENT_KEY.
+# TODO 5.1: Set DEVELOPMENT_KEY, any text, and SECRET_KEY: the environment's, else DEVELOPMENT_KEY,
+#   also where the environment's is empty.
 # TODO 5.2: Set APP_ENV (the environment's, else "production"), and SESSION_COOKIE_SAMESITE: "Lax".
 #   PERMANENT_SESSION_LIFETIME: timedelta(days=14). SESSION_REFRESH_EACH_REQUEST: False, so that a
 #   request that changes nothing in the session writes nothing.

@@ -18,8 +18,9 @@ class Todo:
 
 
 # TODO 3.3: Delete todos and new_ids: the todos are in the database now. Make search, add, change
-#   and delete methods of Todo, and write one more, get(id). search gives the newest first. clean()
-#   in text.py does what valid_title did, and refuses control characters as well.
+#   and delete methods of Todo, and write one more, get(id). search gives the newest first, add
+#   returns the new todo. clean() in text.py does what valid_title did, and refuses control
+#   characters as well.
 todos = {1: Todo(1, "Buy milk", completed=True), 2: Todo(2, "Learn Flask")}
 new_ids = count(3)
 

@@ -27,7 +27,7 @@ def show(todo_id):
 
 
 # TODO 4.5: Take `priority` from the form. One that is not sent stays as it is; one that is none of
-#   the three is refused with status 400.
+#   the three, also an empty one, is refused with status 400.
 @blue.post("/<int:todo_id>")
 def change(todo_id):
     todo = get_or_404(todo_id)

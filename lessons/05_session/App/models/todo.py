@@ -52,8 +52,8 @@ class Todo(db.Model):
 
     # TODO 5.7: Write of(cls, owner), the query for the todos that there are for `owner`: a User, or
     #   None for a guest. get(), page() and add() take the owner as well, and the views give g.user.
-    #   Of matching() keep the condition alone, which page() adds to of(owner), and find() to
-    #   select(cls): at the terminal, everyone's todos are found.
+    #   get() keeps its bound. Of matching() keep the condition alone, which page() adds to
+    #   of(owner), and find() to select(cls): at the terminal, everyone's todos are found.
     @classmethod
     def get(cls, todo_id):
         return db.session.get(cls, todo_id) if todo_id <= MAX_ID else None

@@ -13,11 +13,11 @@
 
 
 # TODO 7.4: post() answers 201, and the header Location says the todo's url. delete() of one deletes
-#   it and answers 204.
+#   it and answers 204, or 404 where there is none.
 
 
 # TODO 7.7: get() of the list returns the page that the request asks for. The header Link says where
-#   the first page is, the one before and the one after, if there are such (RFC 8288).
+#   the first page is, always, and the one before and the one after, if there are such (RFC 8288).
 
 
 # TODO 7.8: delete() of the list deletes all todos of g.user and answers 204.

@@ -8,7 +8,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
             "pk": "%(table_name)s_pkey",
-            "uq": "%(table_name)s_%(column_0_name)s_key",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
             "fk": "%(table_name)s_%(column_0_name)s_%(referred_table_name)s_fkey",
             "ix": "%(table_name)s_%(column_0_name)s_idx",
         }

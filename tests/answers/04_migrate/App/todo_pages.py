@@ -40,7 +40,7 @@ class One(MethodView):
 
     def post(self, id_):
         row, title = models.one_or_404(id_), models.clean(request.form.get("title"))
-        priority = request.form.get("priority") or row.priority
+        priority = request.form.get("priority", row.priority)
         if title is None or priority not in models.PRIORITIES:
             return self.get(id_, 400)
         done = request.form.get("completed") == "yes"

@@ -43,7 +43,7 @@ accounts.add_url_rule("/login", view_func=Door.as_view("enter", models.enter, "L
 
 @accounts.route("/logout", methods=["POST"])
 def leave():
-    session.pop("who", None)
+    session.clear()
     return redirect(url_for("pages.index"), 303)
 
 

@@ -4,6 +4,7 @@ import csv
 
 import werkzeug.security
 from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
 
 from .ext import sa
 
@@ -47,7 +48,11 @@ def join(called, password):
         return None
     member = Member(called=called, secret=werkzeug.security.generate_password_hash(password))
     sa.session.add(member)
-    sa.session.commit()
+    try:
+        sa.session.commit()
+    except IntegrityError:  # someone else was quicker
+        sa.session.rollback()
+        return None
     return member
 
 

@@ -1,7 +1,7 @@
 import os
 
 KNOWN = "secret"
-SECRET_KEY = os.getenv("SECRET_KEY", KNOWN)
+SECRET_KEY = os.getenv("SECRET_KEY") or KNOWN
 SITE_NAME = os.getenv("SITE_NAME") or "Todo list"
 HOST, PORT = "127.0.0.1", int(os.getenv("PORT") or 5000)
 MAX_CONTENT_LENGTH = 2**16
