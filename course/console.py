@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,13 +89,17 @@ def notice(text: str) -> None:
     click.echo(click.style(text, fg="yellow") if sys.stderr.isatty() else text, err=True)
 
 
-def command(name: str, number: int, port: int | None = None, serve: bool = False) -> str:
+def command(
+    name: str, number: int | None = None, port: int | None = None, serve: bool = False
+) -> str:
     """Return how to give a command: with make where make was used, else without it."""
-    if "MAKELEVEL" in os.environ:
+    made = "MAKELEVEL" in os.environ
+    of = "" if number is None else f"-{number}" if made else f" {number}"
+    if made:
         options = (" SERVE=1" if serve else "") + (f" PORT={port}" if port else "")
-        return f"make {name}-{number}{options}"
+        return f"make {name}{of}{options}"
     options = (" --serve" if serve else "") + (f" --port {port}" if port else "")
-    return f"python -m course {name} {number}{options}"
+    return f"python -m course {name}{of}{options}"
 
 
 def title(lesson: Lesson) -> str:
@@ -188,7 +193,10 @@ def finished(course: Course, lesson: Lesson) -> None:
     solution, diff = lesson.solution.relative_to(lesson.root), command("diff", lesson.number)
     paragraph(f"The solution is in {solution}. {diff} shows yours beside it.")
     if lesson.number > course.lessons[0].number:
-        paragraph("Do the earlier lessons' tasks still pass in it? `check` without a number tells.")
+        earlier = f"lesson {course.lessons[0].number}"
+        if lesson.number > course.lessons[1].number:
+            earlier = f"lessons {course.lessons[0].number} to {lesson.number - 1}"
+        paragraph(f"Before you go on: {command('check')} tries the tasks of {earlier} in it too.")
     following = [each for each in course.lessons if each.number > lesson.number]
     if following:
         go_on = command("lesson", following[0].number)
@@ -218,6 +226,10 @@ def table(course: Course, found: dict[int, Sequence[Verdict]]) -> None:
         say(f"{lesson.number}  {lesson.title:<{widest}}  {'  '.join(marks)}   {note}")
 
 
+_FOLLOWING = re.compile(r" (Hint: make hint|Mend that, then make check)-\d+\b\.?")
+"""What comes next where a task is checked in its own lesson's copy."""
+
+
 def earlier(lessons: Sequence[Lesson], lost: Sequence[Verdict]) -> None:
     """Say whether the tasks of the earlier lessons still pass in a later copy."""
     if not lessons:
@@ -229,7 +241,10 @@ def earlier(lessons: Sequence[Lesson], lost: Sequence[Verdict]) -> None:
     say("  These tasks of earlier lessons do not pass here:")
     for verdict in lost:
         say(click.style(f"  ✗ {verdict.id} {verdict.title}  ({verdict.state})", fg="red"))
-        message(verdict)
+        # Which task it is of is a lesson back: that lesson's hints and copy are not what is meant.
+        message(replace(verdict, message=_FOLLOWING.sub("", verdict.message, count=1)))
+    anchors = {task.id: each.anchor(task) for each in lessons for task in each.tasks}
+    say(f"  Mend that in this copy, then {command('check')}. The first: {anchors[lost[0].id]}")
 
 
 def kept(lesson: Lesson, folder: Path | None, in_use: bool) -> None:

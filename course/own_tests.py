@@ -141,8 +141,8 @@ def try_tests(
     """
     own = {path: data for path, data in copy.files.items() if path.startswith(f"{FOLDER}/")}
     if not own:
-        said = f"There is no file in {FOLDER}/ of your copy yet. {PAGE} has two to begin with."
-        return tuple(_tried(test, NOT_ATTEMPTED, said) for test in exercise.tests)
+        none = f"There is no file in {FOLDER}/ of your copy yet. {PAGE} has two to begin with."
+        return tuple(_missing(test, copy, none) for test in exercise.tests)
     forks = servers.get((*course.imports(exercise.lesson), "pytest"))
     bench = _Bench(forks, take(exercise.lesson.solution), own)
     forks.imported()  # waits here, and not in each of several threads
@@ -155,7 +155,9 @@ def try_tests(
             for test, found in zip(exercise.tests, wrong, strict=True)
         ]
         return tuple(
-            _tried(test, *found) if found else _judge(test, [run.result() for run in runs])
+            (_missing(test, copy) if found[0] == NOT_ATTEMPTED else _tried(test, *found))
+            if found
+            else _judge(test, [run.result() for run in runs])
             for test, found, runs in zip(exercise.tests, wrong, on_broken, strict=True)
         )
     finally:
@@ -171,7 +173,7 @@ def _wrong_on_right(outcome: _Outcome) -> tuple[str, str, str] | None:
     if outcome.state == SKIPPED:
         return FAILED, _SKIPPED, ""
     if outcome.state == FAILED:
-        return FAILED, _FAILED, outcome.trace
+        return FAILED, outcome.said or _FAILED, outcome.trace
     return outcome.state, outcome.said, outcome.trace
 
 
@@ -209,6 +211,19 @@ def _judge(test: Wanted, outcomes: list[_Outcome]) -> Tried:
     )
 
 
+def _missing(
+    test: Wanted,
+    copy: Snapshot,
+    none: str = f"There is no such function in {FOLDER}/test_….py yet.",
+) -> Tried:
+    """Say where a test stands that pytest does not find, or that there is `none`."""
+    defined = re.compile(rf"^def {test.name}\(", re.MULTILINE)
+    for path in sorted(copy.files):
+        if path.endswith(".py") and defined.search(copy.text(path) or ""):
+            none = f"It is in {path}, and pytest looks only into {FOLDER}/test_….py: move it there."
+    return _tried(test, NOT_ATTEMPTED, none)
+
+
 def _tried(test: Wanted, state: str, said: str, trace: str = "") -> Tried:
     return Tried(Verdict(test.name, test.title, state, f"{said}\n{trace}".rstrip(), 0))
 
@@ -227,7 +242,8 @@ class _Bench:
         with self.forks.scratch_folder() as scratch:
             folder, report = Path(scratch, "lesson"), Path(scratch, "report.xml")
             compiled(Snapshot(app.files | self.own)).write(folder)
-            job = Job([*_PYTEST, "-k", test.name, f"--junitxml={report}"], folder)
+            argv = [*_PYTEST, "-k", test.name, f"--junitxml={report}"]
+            job = Job(argv, folder, env={"APP_ENV": None})  # as at a terminal, where it is not set
             finished = self.forks.start(job, Path(scratch)).wait()
             outcome = _outcome(test, report, finished, folder)
             written = min((path.name for path in folder.glob("instance/*")), default="")
@@ -247,7 +263,11 @@ def _outcome(test: Wanted, report: Path, finished: Finished, folder: Path) -> _O
     if own:
         return max((_case(case, folder) for case in own), key=lambda o: _WORST_LAST.index(o.state))
     errors = [case for case in cases if case.find("error") is not None]  # of files, here
-    return replace(_case(errors[0], folder), state=IMPORT_ERROR) if errors else _MISSING
+    return (
+        replace(_case(errors[0], folder), state=IMPORT_ERROR, said=_NOT_LOADED)
+        if errors
+        else _Outcome(NOT_ATTEMPTED)
+    )
 
 
 def _case(case: ElementTree.Element, folder: Path) -> _Outcome:
@@ -256,12 +276,19 @@ def _case(case: ElementTree.Element, folder: Path) -> _Outcome:
     found = next((each for each in case if each.tag in ("failure", "error")), None)
     if found is None:
         return _Outcome(PASSED)
-    trace = _own_trace(found.text or "", folder)
-    return _Outcome(FAILED, _NOT_LOADED, trace or f"  {found.get('message', '')[:300]}")
+    text = found.text or ""
+    if fixture := _NO_FIXTURE.search(text):
+        file, line, name = fixture.group("file", "line", "name")
+        said = f"{FOLDER}/{file}, line {line}, asks for a fixture {name}, which nobody makes."
+        where = f"Is one of that name in {FOLDER}/conftest.py, below @pytest.fixture?"
+        return _Outcome(FAILED, f"{said} {where}")
+    trace = _own_trace(text, folder)
+    return _Outcome(FAILED, "", trace or f"  {found.get('message', '')[:300]}")
 
 
-_MISSING = _Outcome(
-    NOT_ATTEMPTED, f"There is no function of that name yet, in a file {FOLDER}/test_….py."
+_NO_FIXTURE = re.compile(
+    rf"/{FOLDER}/(?P<file>\S+\.py), line (?P<line>\d+)\n"
+    r"(?:.*\n)*?E +fixture '(?P<name>\w+)' not found"
 )
 _NOT_LOADED = "A file of your tests cannot be loaded. Mend that first."
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -57,11 +58,14 @@ class Finished:
 
 @dataclass
 class Job:
-    """A program to run. See `course.job.run_job` for what each field does there."""
+    """A program to run. See `course.job.run_job` for what each field does there.
+
+    `env` is what its environment has beside `environment`, or, where it is None, has not.
+    """
 
     argv: list[str]
     cwd: Path
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     stdin: str = ""
     seconds: float = COMMAND_SECONDS
     serve: bool = False
@@ -122,10 +126,11 @@ class ForkServer:
         stdin.write_text(job.stdin, "utf-8")
         address = scratch / f"{time.monotonic_ns()}.sock"
         ready, ready_w = os.pipe()
+        env = environment(scratch) | dict(job.env)
         message = {
             "argv": job.argv,
             "cwd": str(job.cwd),
-            "env": environment(scratch) | job.env,
+            "env": {name: value for name, value in env.items() if value is not None},
             "stdin": str(stdin),
             "seconds": job.seconds,
             "serve": job.serve,

@@ -371,6 +371,20 @@ def test_check_of_all_lessons_begun(begun: Path) -> None:
     text = run(begun, "check", code=1)
     assert "6 of 6 tasks pass." in text
     assert "✗ 0.2 A variable in the path  (failed)" in text
+    after = text.partition("✗ 0.2")[2]
+    assert "Hint:" not in after  # hint-0 is for lesson 0's copy, where all passes
+    assert "then python -m course check. The first: docs/00_request.md#task-02" in after
+    app.write_text(app.read_text() + "1 / 0\n")
+    after = run(begun, "check", code=1, make=True).partition("✗ 0.1")[2]
+    assert "make check-0" not in after
+    assert "Mend that in this copy, then make check. The first: docs/00_request.md#task-01" in after
+
+
+def test_a_finished_lesson_says_how_to_try_those_before(begun: Path) -> None:
+    finish(begun, 1)
+    assert "python -m course check tries the tasks of lesson 0 in it too." in unwrapped(
+        run(begun, "check", "1")
+    )
 
 
 def test_check_before_any_lesson(home: Path) -> None:

@@ -97,6 +97,7 @@ OF_PAGE = "assert bob.get(page).status_code == 404"
 OF_DELETE = 'assert bob.post(f"{page}/delete").status_code == 404'
 SEEN = "assert seen.status_code == 200"
 UNCHANGED = "assert 'value=\"Ring the doctor\"' in seen.text"
+BOB = 'browser_of("Bob")'
 BEFORE = 'assert "logged in as Ann" in thief.get(closed).text'
 AFTER = "thief.get(closed, follow"
 
@@ -113,10 +114,15 @@ AFTER = "thief.get(closed, follow"
             ["makes it all the same", "delete a todo", "404 to everyone"],
         ),
         ({"== 404": "in (403, 404)"}, 0, ["answers 403 to Bob"]),
+        (
+            {"users_todo(browser_of)": "users_todo(browser_of, client)", BOB: "client"},
+            0,
+            ["guests"],
+        ),
         ({BEFORE: "pass"}, 1, ["lets nobody in"]),
         ({AFTER: "ann.get(closed, follow"}, 1, ["takes the cookie", "keeps the whole session"]),
     ],
-    ids=["list", "page", "change", "owner", "403", "before", "cookie"],
+    ids=["list", "page", "change", "owner", "403", "guest", "before", "cookie"],
 )
 def test_each_line_of_the_reference_tests_is_for_a_broken_app(
     student: Student, changes: dict[str, str], number: int, passes_on: list[str]
@@ -159,7 +165,7 @@ def test_an_empty_test_passes_on_all(student: Student, exercise: Exercise, body:
     assert missed(tried) == [broken.does for broken in exercise.tests[1].broken]
     assert "also on all 4 broken ones: so it proves nothing yet." in (tried.verdict.message)
     assert found["test_another_users_todo"].verdict.state == NOT_ATTEMPTED
-    assert "no function of that name yet" in found["test_another_users_todo"].verdict.message
+    assert "There is no such function in tests/" in found["test_another_users_todo"].verdict.message
 
 
 @pytest.mark.parametrize("mark", ["skip", "xfail", "xfail(strict=False)"])
@@ -193,6 +199,15 @@ def test_no_test_of_that_name(student: Student) -> None:
     assert states(found) == {NAMES[0]: PASSED, NAMES[1]: NOT_ATTEMPTED}
 
 
+@pytest.mark.parametrize("path", ["test_own.py", "tests/own.py", "App/tests/test_own.py"])
+def test_a_test_in_another_place(student: Student, path: str) -> None:
+    for files in ({path: GOOD}, {path: GOOD, "tests/test_other.py": ""}):
+        for tried in student.tries_copy(files).values():
+            assert tried.verdict.state == NOT_ATTEMPTED
+            said = f"It is in {path}, and pytest looks only into tests/test_….py: move it there."
+            assert tried.verdict.message == said
+
+
 def test_a_test_that_fails_on_the_right_app(student: Student) -> None:
     own = GOOD.replace("assert bob.get(page).status_code == 404", "assert bob.get(page) == page")
     message = student.tries(own)[NAMES[0]].verdict.message
@@ -223,11 +238,20 @@ def test_an_error_in_the_app_has_the_lines_of_the_test_alone(student: Student) -
 def test_a_fixture_that_fails_or_is_not_there(student: Student) -> None:
     tried = student.tries("def test_old_cookie(clients):\n    pass\n")["test_old_cookie"]
     assert tried.verdict.state == FAILED
-    assert "fixture 'clients' not found" in tried.verdict.message
-    conftest = PAGE.examples[CONFTEST].replace('"APP_ENV": "development",', "")
+    assert tried.verdict.message == (
+        "tests/test_own.py, line 1, asks for a fixture clients, which nobody makes. "
+        "Is one of that name in tests/conftest.py, below @pytest.fixture?"
+    )
+    conftest = PAGE.examples[CONFTEST]
     failing = student.tries(GOOD, **{CONFTEST: conftest.replace("tmp_path}/", "tmp_path}//no/")})
     assert "OperationalError" in failing[NAMES[0]].verdict.message
     assert "tests/conftest.py, line" in failing[NAMES[0]].verdict.message
+
+
+def test_the_environment_is_that_of_a_terminal(student: Student) -> None:
+    conftest = PAGE.examples[CONFTEST].replace('"APP_ENV": "development",', "")
+    failing = student.tries(GOOD, **{CONFTEST: conftest})
+    assert "RuntimeError: Set SECRET_KEY" in failing[NAMES[0]].verdict.message
 
 
 @pytest.mark.parametrize("path", [OWN, CONFTEST])
