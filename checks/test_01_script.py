@@ -4,12 +4,21 @@ from checks.test_00_request import examples
 from course.answers import expect
 from course.site import Site, free_port
 
+PORT = """
+import flask, gc, manage
+for app in gc.get_objects():
+    if issubclass(type(app), flask.Flask):
+        print(repr(app.config.get("PORT")))
+"""
+
 
 def test_help(site: Site) -> None:
     """Without a command, manage.py lists those that it has."""
     command = site.manage().exits(2)
     for name in ("runserver", "shell"):
         command.prints(name)
+    code = "import manage\nprint('nothing ran')"
+    site.probe("import manage", code).exits(0).prints("nothing ran")
 
 
 def test_unknown_command(site: Site) -> None:
@@ -23,6 +32,10 @@ def test_port_from_config(site: Site) -> None:
     port = free_port()
     with site.runserver(port=port, env={"PORT": str(port)}) as server:
         expect(server.get("/") == 200, "GET /", "status 200", server.get("/"))
+        did = "GET / while another request is under way"
+        expect(server.serves_two(), did, "an answer", "none: is the Server threaded=True?")
+    found = site.probe('app.config["PORT"]', PORT, env={"PORT": str(port)}).exits(0)
+    found.prints_line(str(port), f"{port}, a number")
 
 
 def test_host_and_port(site: Site) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bs4 import Tag
 
-from checks.test_00_request import add, items
+from checks.test_00_request import add, holds, items
 from course.answers import Page, expect
 from course.site import Site
 
@@ -53,6 +53,10 @@ def test_todos_blueprint(site: Site) -> None:
         )
     site.get("/todos").has_status(200).has_heading("Todos")
     add(site, "Move in").redirects_to("/todos")
+    for method, wanted in (("GET", "status 200 OK"), ("POST", "a redirect to /todos")):
+        page = site.request(method, "/todos", follow=False)
+        got = f"status 308, which asks for {page.headers.get('Location')}"
+        expect(page.status != 308, f"{method} /todos", wanted, got)
 
 
 def test_main_blueprint(site: Site) -> None:
@@ -69,7 +73,7 @@ def test_main_blueprint(site: Site) -> None:
             f"the blueprint {owner!r}" if owner else "an endpoint without a blueprint",
         )
     site.get("/").has_status(200)
-    site.get("/hello/Ann").has_status(200)
+    site.get("/hello/Ann").has_status(200).shows("Hello, Ann!")
 
 
 def test_one_base(site: Site) -> None:
@@ -83,6 +87,7 @@ def test_one_base(site: Site) -> None:
     for path in pages(site):
         site.get(path).has_status(200).shows("On every page")
     site.get("/hello/Ann").shows("Hello, Ann!")
+    holds(site.get("/todos?q=Look at").has_status(200), "q", "Look at")
 
 
 def test_links(site: Site) -> None:
@@ -142,6 +147,7 @@ def test_change(site: Site) -> None:
     site.post(str(form.get("action") or page.path), data=data).redirects_to("/todos")
     there = site.get("/todos").has_status(200).hides("plants").link("Water the <x-title>roses")
     changed = site.get(there).has_status(200).lacks("x-title", "element made by the title")
+    holds(changed, "title", "Water the <x-title>roses")
     box = changed.has("input[name=completed]", "a checkbox named completed")
     expect(box.has_attr("checked"), changed.did, "the checkbox ticked", "no tick")
     site.post(there, data={"title": "Water the roses"}).redirects_to("/todos")

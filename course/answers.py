@@ -221,18 +221,29 @@ class Server:
 
         def answered() -> bool:
             nonlocal status
-            http = HTTPConnection("127.0.0.1", self._port)
-            try:
-                with closing(self._connect(self._port)) as http.sock:
-                    http.sock.settimeout(REQUEST_SECONDS)
-                    http.request("GET", path)
-                    status = http.getresponse().status
-            except (OSError, HTTPException):
-                return False
-            return True
+            status = self._ask(path)
+            return bool(status)
 
         self._until(answered, f"an answer at http://127.0.0.1:{self._port}{path}")
         return status
+
+    def serves_two(self) -> bool:
+        """Tell whether it answers a request while another one is not at its end. It listens."""
+        with contextlib.suppress(OSError), closing(self._connect(self._port)) as other:
+            other.sendall(b"GET / HTTP/1.1\r\n")
+            return bool(self._ask("/"))
+        return False
+
+    def _ask(self, path: str) -> int:
+        """Return the status of a GET; 0 where no answer comes."""
+        http = HTTPConnection("127.0.0.1", self._port)
+        try:
+            with closing(self._connect(self._port)) as http.sock:
+                http.sock.settimeout(REQUEST_SECONDS)
+                http.request("GET", path)
+                return http.getresponse().status
+        except (OSError, HTTPException):
+            return 0
 
     def says(self, text: str) -> None:
         """Wait until the server has written `text`."""

@@ -38,17 +38,18 @@ class Browser:
         """Send a POST; see `request`. `data` is what a form sends."""
         return self.request("POST", path, **options)
 
-    def request(self, method: str, path: str, **options: Any) -> Page:
+    def request(self, method: str, path: str, follow: bool = True, **options: Any) -> Page:
         """Send a request and return the answer. Redirects are not followed.
 
-        Redirects that only spell the path otherwise (308) are followed, as every browser does.
+        Redirects that only spell the path otherwise (308) are followed, as every browser does,
+        unless `follow` is False.
         `options` are httpx's: `data` (a form), `json`, `content` (text or bytes) and `headers`.
 
         Raises `TimedOut`, `Crashed` or `ImportFailed` where no answer comes.
         """
         did = " with ".join(filter(None, [f"{method} {path}", _sent(**options)]))
         page = self._send(did, method, path, options)
-        if page.status in (307, 308):
+        if follow and page.status in (307, 308):
             page = self._send(did, method, page.headers.get("Location", path), options)
         return page
 

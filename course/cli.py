@@ -204,7 +204,8 @@ def _write_json(file: Path, lesson: Lesson, found: Sequence[Verdict]) -> None:
 def _say_next(course: Course, lesson: Lesson, found: Sequence[Verdict]) -> None:
     first = next((verdict for verdict in found if verdict.state != PASSED), None)
     one_for_all = first and sum(each.message == first.message for each in found) > 1
-    if first and (one_for_all or first.state not in (FAILED, NOT_ATTEMPTED)):
+    raised = first and first.state == FAILED and ", line " in first.message.partition("\n")[2]
+    if first and (one_for_all or raised or first.state not in (FAILED, NOT_ATTEMPTED)):
         say(f"Next: mend that, then {command('check', lesson.number)}.")
         return
     if first:

@@ -20,6 +20,7 @@ from course.catalog import Mistake
 from course.evidence import Evidence, sound
 from course.snapshot import Snapshot
 from course.source import Made, Source, keyword, text_of
+from course.templates import blocks_not_shown
 
 Found = dict[str, str] | None
 Finder = Callable[[Evidence], Found]
@@ -60,6 +61,11 @@ _LOST = re.compile(
     r"^The database after| after (a )?(PATCH|POST|DELETE)\b"
 )
 """What is said where something that was written is not there."""
+
+_FRAME = re.compile(r"^  (?P<file>.+?), line (?P<line>\d+)", re.MULTILINE)
+_ENDED_TEXT = re.compile(r'\b[fF]"(?!"")[^"]*="[^\s,;:)\]}]')
+"""An attribute of HTML whose quote is also that of the f-string around it."""
+_NOT_SHOWN = re.compile(r"expected (?!no ).+? on the page,|expected (the heading|a link) ")
 
 
 @dataclass(frozen=True)
@@ -207,6 +213,17 @@ def module_in_package(evidence: Evidence) -> Found:
 
 
 @finder
+def quote_in_f_string(evidence: Evidence) -> Found:
+    """A quote of HTML's ends the f-string that it stands in, which is no Python any more."""
+    frames = _FRAME.findall(evidence.trace) if "SyntaxError: " in evidence.trace else []
+    for path, number in frames[-1:]:
+        lines = (evidence.copy.text(path) or "").splitlines()
+        if any(_ENDED_TEXT.search(line) for line in lines[int(number) - 1 : int(number)]):
+            return {"where": f"{path}, line {number}"}
+    return None
+
+
+@finder
 def model_not_imported(evidence: Evidence) -> Found:
     """Nothing that the app loads imports the file of a model, so nobody knows of its table."""
     match = _NO_TABLE.search(evidence.text)
@@ -242,6 +259,16 @@ def _no_url(evidence: Evidence) -> str:
 
 
 @finder
+def no_such_view(evidence: Evidence) -> Found:
+    """url_for names no view, in an app that has no blueprint."""
+    wrong = _no_url(evidence)
+    names = sorted({rule["endpoint"] for rule in evidence.facts.get("rules", ())} - {"static"})
+    if not wrong or wrong in names or not names or evidence.facts["blueprints"]:
+        return None
+    return {"views": ", ".join(names), "wrong": wrong}
+
+
+@finder
 def template_elsewhere(evidence: Evidence) -> Found:
     """The template is there, but in another folder, or with other letters in its name."""
     match = re.search(r"TemplateNotFound: (\S+)", evidence.text)
@@ -249,6 +276,16 @@ def template_elsewhere(evidence: Evidence) -> Found:
     for path in sorted(evidence.copy.files):
         if match and path != wanted and _file(path) == _file(wanted):
             return {"wanted": wanted, "there": path}
+    return None
+
+
+@finder
+def block_not_in_base(evidence: Evidence) -> Found:
+    """A template fills a block that the one that it extends does not have: it is not shown."""
+    if evidence.trace or not _NOT_SHOWN.search(evidence.said):
+        return None
+    for found in blocks_not_shown(evidence.copy):
+        return {"where": found.where, "name": found.name, "base": found.base, "has": found.has}
     return None
 
 

@@ -38,7 +38,8 @@ class CheckFailed(AssertionError):
 
     def __init__(self, did: str, expected: str, got: str, trace: str = "") -> None:
         self.trace = trace
-        super().__init__(f"{did}: expected {expected}, got {got.rstrip('.')}.")
+        end = "" if got.endswith(("?", "!")) else "."
+        super().__init__(f"{did}: expected {expected}, got {got.rstrip('.')}{end}")
 
 
 class ImportFailed(CheckFailed):

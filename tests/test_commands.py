@@ -416,6 +416,15 @@ def test_no_hint_for_a_task_that_cannot_be_checked(begun: Path) -> None:
     assert load().lesson(0).tasks[0].hints[0] not in text
 
 
+def test_an_error_in_a_view_is_what_to_mend_next(begun: Path) -> None:
+    finish(begun, 0)
+    app = begun / "work" / "00_request" / "app.py"
+    app.write_text(app.read_text().replace("Hello, {escape(name)}", "Hello, {escape(nobody)}"))
+    text = run(begun, "check", "0", code=1)
+    assert "NameError" in text
+    assert text.endswith("Next: mend that, then python -m course check 0.\n")
+
+
 def test_what_fails_before_all_checks_is_to_be_mended_first(begun: Path) -> None:
     """Every task has the same message then, so none of them is the one to read about."""
     lesson = load(begun).lesson(4)

@@ -120,6 +120,7 @@ FILES = {
     "views": "App/views/todos.py",
     "main": "App/views/main.py",
     "page": "App/templates/todos.html",
+    "base": "App/templates/base.html",
     "flask": "flask.py",
     "migration": "migrations/versions/1_todo.py",
 }
@@ -132,6 +133,10 @@ MIGRATE = (
     "def init_ext(app):\n    migrate.init_app(app{})\n"
 )
 DOWN = "from alembic import op\ndef downgrade():\n    {}.drop_constraint('ck_todo', 'todo')\n"
+BASE = "<nav></nav>{% block content %}{% endblock %}"
+PAGE = (
+    '{{% extends "base.html" %}}{{% block {} %}}{{% block items %}}{{% endblock %}}{{% endblock %}}'
+)
 INIT = "def init_ext(app):\n    db.init_app(app)\n"
 VIEW = "@app.route('/todos')\ndef add():\n    {}\n"
 CALLED = "from App import ext\next.init_ext(app)\n"
@@ -204,6 +209,51 @@ PAIRS = [
         files(app=""),
         NO_START,
         "  jinja2.exceptions.TemplateNotFound: pages/todos.html",
+    ),
+    Pair(
+        "a view's name",
+        "The app has add_todo, home, and not list.",
+        app("GET home /", "POST add_todo /todos", "GET static /static/<path:filename>"),
+        app("GET home /", "GET list /todos/<int:todo_id>"),
+        NO_START,
+        "  BuildError: Could not build url for endpoint 'list'.",
+    ),
+    Pair(
+        "a view's name where there are blueprints",
+        "and not list.",
+        app("GET home /"),
+        app("GET main.home /"),
+        NO_START,
+        "  BuildError: Could not build url for endpoint 'list'.",
+    ),
+    Pair(
+        "a block",
+        "line 1 fills the block body, which App/templates/base.html does not have",
+        files(page=PAGE.format("body"), base=BASE),
+        files(page=PAGE.format("content"), base=BASE),
+        "GET /todos: expected the heading 'Todos', got none.",
+    ),
+    Pair(
+        "a block of a base that cannot be read",
+        "fills the block body",
+        files(page=PAGE.format("body"), base=BASE),
+        files(page=PAGE.format("body"), base="{% block %}"),
+        "GET /todos: expected 'Hello, Ann!' on the page, got the text 'Home'.",
+    ),
+    Pair(
+        "a template that extends itself",
+        "fills the block body",
+        files(page=PAGE.format("body"), base=BASE),
+        files(page=PAGE.format("body"), base=PAGE.format("content")),
+        "GET /todos: expected a form on the page, got none.",
+    ),
+    Pair(
+        "a quote in an f-string",
+        "In app.py, line 1, a \" of HTML's",
+        files(app='x = f"<a href="/todos/{id}">"'),
+        files(app='x = f"<a href=" f"{id}"'),
+        NO_START,
+        "  app.py, line 1: x\n  SyntaxError: invalid syntax",
     ),
     Pair(
         "a field of a form",

@@ -1,7 +1,7 @@
 """The project's command line: python manage.py COMMAND."""
 
-# TODO 1.1: Make a Manager for the app, and let it run, at the end of this file, when it is started.
-#   Import legacy before flask_script: it makes flask_script work on today's Flask.
+# TODO 1.1: Make a Manager for the app. Import legacy before flask_script: it makes flask_script
+#   work on today's Flask. The call of its run() goes to the end of this file.
 
 
 # TODO 1.2: Add your own runserver: a Server whose host and port come from app.config, and which
@@ -20,3 +20,6 @@
 
 
 # TODO 1.6: Give the shell the names app and Todo.
+
+
+# TODO 1.1: Here, below all commands, let the manager run when this file is started.

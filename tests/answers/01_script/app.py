@@ -11,7 +11,7 @@ app = flask.Flask(__name__)
 
 class Config:
     HOST = "localhost"
-    PORT = os.environ.get("PORT", 5000)
+    PORT = int(os.environ.get("PORT", 5000))
 
 
 app.config.from_object(Config)

@@ -54,7 +54,7 @@ class Server(script.Server):
     """The development server, on the port of the configuration."""
 
     def __init__(self):
-        super().__init__(app.config["HOST"], int(app.config["PORT"]))
+        super().__init__(app.config["HOST"], app.config["PORT"], threaded=True)
 
 
 manager.add_command("find", Find)

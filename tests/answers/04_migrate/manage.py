@@ -14,7 +14,7 @@ from App import models
 
 app = App.create_app()
 manager = Manager(app)
-manager.add_command("runserver", Server(app.config["HOST"], app.config["PORT"]))
+manager.add_command("runserver", Server(app.config["HOST"], app.config["PORT"], threaded=True))
 manager.add_command("urls", ShowUrls)
 manager.add_command("db", MigrateCommand())
 manager.add_command("shell", Shell(make_context=lambda: dict(app=app, Todo=models.Todo)))

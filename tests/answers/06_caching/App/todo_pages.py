@@ -47,5 +47,5 @@ def remove(id_):
     return back()
 
 
-todo_pages.add_url_rule("/", view_func=List.as_view("list"))
+todo_pages.add_url_rule("", view_func=List.as_view("list"))
 todo_pages.add_url_rule("/<int:id_>", view_func=One.as_view("one"))
