@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import test_browser
 from playwright.sync_api import Browser, Page, expect
 from test_browser import DESK, FITS, PHONE, WORD, look_for_barriers
 
@@ -17,8 +16,6 @@ from course.reports import Report, write
 from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
-
-browser = test_browser.browser
 
 STATES = [PASSED, PASSED, FAILED, NOT_ATTEMPTED, PASSED, PASSED]
 SAID = f"python manage.py find milk: expected 'Buy milk', got {WORD}.\n  manage.py, line 3"
