@@ -58,7 +58,7 @@ def enter(arguments: list[str]) -> None:
     """Go on in .venv's Python with every package in place; return where that is so already."""
     sent = os.environ.pop("COURSE_VENV", None) == VENV
     try:
-        changed = see_to_packages(NEEDED.get("".join(arguments[:1]), ""))
+        changed = see_to_packages(needed(arguments))
         if not changed and inside() and os.environ.get("PYTHONUTF8") == "1":
             return
         if not changed and sent:
@@ -99,6 +99,13 @@ def go_on_in_venv(arguments: list[str]) -> None:
         # Ctrl-C reaches the command too, which says itself when it ends.
         with contextlib.suppress(KeyboardInterrupt):
             sys.exit(process.wait())
+
+
+def needed(arguments: list[str]) -> str:
+    """Return the set that a command needs. `docs --update` runs what pages show, tests too."""
+    if arguments[:1] == ["docs"] and "--update" in arguments:
+        return "tests"
+    return NEEDED.get("".join(arguments[:1]), "")
 
 
 def environment() -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -320,10 +320,10 @@ def docs(serve: bool, port: int | None, mend: bool) -> None:
     """Build the site of the pages in docs/, and say where it is."""
     from course import serving, website
 
+    if mend and (serve or port):
+        raise CourseError("--update is for the pages alone: serve them afterwards.")
     if mend:
         _renew_pages()
-        return
-
     if port and not serve:
         raise CourseError("A port is for serving the site, which --serve asks for.")
     if not serve:
@@ -339,7 +339,7 @@ def docs(serve: bool, port: int | None, mend: bool) -> None:
         say("\nStopped.")
 
 
-def _renew_pages() -> None:
+def _renew_pages() -> NoReturn:
     """Write the pages whose listings or outputs are old anew, and say what is left to a person."""
     from course import listings, pages
 

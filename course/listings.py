@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -22,6 +21,8 @@ from tempfile import TemporaryDirectory
 from course.catalog import ROOT
 from course.errors import CourseError
 from course.pages import Block, Page, excerpt, stands
+from course.serving import listens
+from course.site import free_port
 
 COMMAND_SECONDS = 300
 """How long a command may take, also where the machine has other work."""
@@ -30,6 +31,7 @@ CLONE = "clone"
 """Where the blocks of a page that say so are run: in one copy of the course."""
 
 NOT_CLONED = (".git", ".venv", "work", "build", "steps", "__pycache__", ".*_cache")
+"""What follows from the rest, or is a student's or git's own."""
 
 START_SECONDS = 20
 """How long a server may take until it serves."""
@@ -55,8 +57,8 @@ def stale(page: Page) -> list[Stale]:
     listings = [block for block in shown if "file" in block.proof and not stands(block)]
     alone = [block for block in shown if block.proof.get("run", CLONE) != CLONE]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        ran = list(pool.map(partial(run, page), alone))
-    found = [*zip(alone, ran, strict=True), *in_a_clone(shown)]
+        ran = list(pool.map(partial(_run, page), alone))
+    found = [*zip(alone, ran, strict=True), *_in_a_clone(shown)]
     return [_stale_listing(block) for block in listings] + [
         _stale_output(block, done) for block, done in found if not all(each.fits for each in done)
     ]
@@ -92,7 +94,7 @@ def _stale_output(block: Block, done: list[Ran]) -> Stale:
     return Stale(block, "".join(wrong), text if text.endswith("\n") else f"{text}\n")
 
 
-def run(page: Page, block: Block) -> list[Ran]:
+def _run(page: Page, block: Block) -> list[Ran]:
     """Run the commands of a block in a folder of its own.
 
     Raises `CourseError` where what should serve meanwhile does not.
@@ -101,7 +103,7 @@ def run(page: Page, block: Block) -> list[Ran]:
         return _commands(block, folder, Path(home), port)
 
 
-def in_a_clone(blocks: list[Block]) -> Iterator[tuple[Block, list[Ran]]]:
+def _in_a_clone(blocks: list[Block]) -> Iterator[tuple[Block, list[Ran]]]:
     """Do what the blocks say, from first to last, in one copy of the course.
 
     Raises `CourseError` where a patch does not apply.
@@ -160,8 +162,8 @@ def _commands(block: Block, folder: Path, home: Path, port: str = "5000") -> lis
 
 def matches(expected: str, printed: str) -> bool:
     """Tell whether a page says what is printed, but for what differs from run to run."""
-    parts = re.split(r"^…\n", normal(expected), flags=re.M)
-    return re.fullmatch(r"(?:.*\n)*".join(map(re.escape, parts)), normal(printed)) is not None
+    parts = re.split(r"^…\n", _normal(expected), flags=re.M)
+    return re.fullmatch(r"(?:.*\n)*".join(map(re.escape, parts)), _normal(printed)) is not None
 
 
 def _port(block: Block) -> str:
@@ -189,9 +191,7 @@ def _ready(page: Page, block: Block, home: Path) -> Iterator[tuple[Path, str]]:
         (folder / name).write_text(text, "utf-8")
     folder.mkdir(exist_ok=True)
     (home / ".curlrc").write_text("silent\nshow-error\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = re.sub(r"-p 500\d", f"-p {port}", block.proof.get("serve", ""))
     with _serving(command, port, folder, home):
         yield folder, str(port)
@@ -209,7 +209,7 @@ def _serving(command: str, port: int, folder: Path, home: Path) -> Iterator[None
         )  # fmt: skip
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _listens(port):
+        while not listens(port):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise CourseError(f"{command} does not serve: {(home / 'log').read_text()}")
             time.sleep(0.02)
@@ -217,11 +217,6 @@ def _serving(command: str, port: int, folder: Path, home: Path) -> Iterator[None
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -250,10 +245,6 @@ def _any_seconds(text: str) -> str:
     return re.sub(r"\bin [\d.]+s\b( \([\d:]+\))?", "in SECONDS", text)
 
 
-def _any_duration(text: str) -> str:
-    return re.sub(r"\bin [\d.]+s\b", "in TIME", text)
-
-
 def _any_version(text: str) -> str:
     return re.sub(r"\b(Werkzeug|Python)/[\d.]+", r"\1/VERSION", text)
 
@@ -278,7 +269,6 @@ _NORMALISERS = [
     _no_trailing_space,
     _any_date,
     _any_time,
-    _any_duration,
     _any_seconds,
     _any_version,
     _any_address,
@@ -288,7 +278,7 @@ _NORMALISERS = [
 ]
 
 
-def normal(text: str) -> str:
+def _normal(text: str) -> str:
     """Return a text without what may differ from one run, or one machine, to another."""
     for normalise in _NORMALISERS:
         text = normalise(text)

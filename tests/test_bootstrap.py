@@ -234,12 +234,17 @@ class TestChangedRequirements:
 class TestThePackagesOfTheSiteAndTheTests:
     @pytest.mark.parametrize(
         ("command", "brought"),
-        [("docs", ["page"]), ("test", ["page", "tool"]), ("bench", ["page", "tool"])],
+        [
+            ("docs", ["page"]),
+            ("docs --update", ["page", "tool"]),
+            ("test", ["page", "tool"]),
+            ("bench", ["page", "tool"]),
+        ],
     )
     def test_are_installed_for_the_commands_that_need_them(self, made, command, brought):
-        assert made.run(command).said[3] == ["todo", *brought]
+        assert made.run(*command.split()).said[3] == ["todo", *brought]
         assert made.installs == 2
-        assert made.run(command).err == made.run("lesson", "1").err == ""
+        assert made.run(*command.split()).err == made.run("lesson", "1").err == ""
         assert made.installs == 2
 
     def test_those_of_the_site_are_among_those_of_the_tests(self, made):
