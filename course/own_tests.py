@@ -122,13 +122,13 @@ def load(course: Course) -> Exercise:
 
 def broken_app(right: Snapshot, broken: Broken) -> Snapshot:
     """Return the right app with one change. Raises `CourseError` where it does not fit."""
-    text = right.text(broken.file) or ""
-    if text.count(broken.old) != 1:
+    try:
+        return right.replacing(broken.file, broken.old, broken.new)
+    except ValueError as error:
         raise CourseError(
             f"checks/testing.toml does not fit the solution, which is a mistake of ours: "
-            f"in {broken.file}, what becomes an app that {broken.does} does not stand once."
-        )
-    return Snapshot(right.files | {broken.file: text.replace(broken.old, broken.new).encode()})
+            f"for an app that {broken.does}, {error}."
+        ) from error
 
 
 def try_tests(

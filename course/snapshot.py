@@ -64,6 +64,16 @@ class Snapshot:
         except (KeyError, UnicodeDecodeError):
             return None
 
+    def replacing(self, path: str, old: str, new: str) -> Snapshot:
+        """Return the same files, but `new` for `old`, which stands once in the file `path`.
+
+        Raises `ValueError` where it does not stand there once.
+        """
+        text = self.text(path) or ""
+        if text.count(old) != 1:
+            raise ValueError(f"what is to be replaced does not stand once in {path}")
+        return Snapshot(self.files | {path: text.replace(old, new).encode()})
+
     def with_plain_line_ends(self) -> Snapshot:
         """Return the same files, but that lines which end as on Windows end as elsewhere."""
         return Snapshot({path: plain_line_ends(data) for path, data in self.files.items()})

@@ -185,9 +185,7 @@ def changed(lesson: Lesson, proof: dict[str, str]) -> Snapshot:
     copy = take(lesson.solution)
     for also in ("", "also_") if "also_old" in proof else ("",):
         file = proof.get(f"{also}file", proof["file"])
-        text, old = copy.text(file) or "", proof[f"{also}old"]
-        assert text.count(old) == 1, "what is to be broken stands there no more"
-        copy = Snapshot(copy.files | {file: text.replace(old, proof[f"{also}new"]).encode()})
+        copy = copy.replacing(file, proof[f"{also}old"], proof[f"{also}new"])
     return copy
 
 
