@@ -24,7 +24,7 @@ from course.catalog import Course, Lesson, Task
 from course.diagnosis import Diagnosis
 from course.errors import CourseError
 from course.preparing import Prepared, compiled, prepare
-from course.processes import ForkServer, ForkServers
+from course.processes import ForkServer, ForkServers, fork
 from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
@@ -339,7 +339,7 @@ class _Share:
 
     def __init__(self, work: _Work, queue: _Queue) -> None:
         self.results, theirs = Pipe(duplex=False)
-        self._pid = os.fork()
+        self._pid = fork()
         if self._pid == 0:
             try:
                 for result in work(queue):

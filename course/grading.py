@@ -23,7 +23,7 @@ from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
 from course.job import die_with_parent
-from course.processes import ForkServers, scratch_folder
+from course.processes import ForkServers, fork, scratch_folder
 from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.submissions import Submission
@@ -224,7 +224,7 @@ class _Running:
         self._began = self._heard = time.monotonic()
         self._scratch = Path(tempfile.mkdtemp(dir=scratch))
         self.pipe, write = os.pipe()
-        self._pid = os.fork()
+        self._pid = fork()
         if self._pid == 0:
             os.close(self.pipe)
             _be_child(grader, submission, self._scratch, write)

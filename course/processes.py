@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -339,6 +340,29 @@ def environment(scratch: Path) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def fork() -> int:
+    """Fork as `os.fork` does. After a Ctrl-C that comes meanwhile there is no child.
+
+    Raises `KeyboardInterrupt` then, where that is what Ctrl-C does. Of itself Python would lose
+    it: an exception in what runs after a fork, such as logging's, is printed and forgotten
+    (https://docs.python.org/3/library/os.html#os.register_at_fork).
+    """
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        pid = os.fork()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and pid:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+    return pid
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from course.catalog import Course, Lesson, Task
 from course.errors import CourseError
-from course.processes import ForkServers
+from course.processes import ForkServers, fork
 from course.snapshot import take
 from course.verdicts import Verdict
 
@@ -88,7 +88,7 @@ def beside(work: Callable[[], None], log: Path) -> int:
 
     What it prints goes into the file `log`. Return the id of the process, which leads its group.
     """
-    pid = os.fork()
+    pid = fork()
     if pid:
         return pid
     try:

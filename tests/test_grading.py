@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import textwrap
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -219,7 +220,7 @@ def _count_calls(listener: socket.socket, calls: list[object]) -> None:
 
 
 def _lesson(folder: Path, app: str, **others: str) -> Path:
-    shutil.copytree(ROOT / "lessons" / LESSON, folder / LESSON)
+    shutil.copytree(ROOT / "lessons" / LESSON, folder / LESSON, dirs_exist_ok=True)
     (folder / LESSON / "app.py").write_text(app, "utf-8")
     for name, text in others.items():
         (folder / LESSON / name.replace("__", ".")).write_text(text, "utf-8")
@@ -528,11 +529,33 @@ def test_what_cannot_be_graded_is_said(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost() -> None:
+    """What modules run after a fork, such as logging, would swallow it; no child is left."""
+    code = """
+        import os, signal, sys
+        sys.path.insert(0, sys.argv[1])
+        from course.processes import fork
+        os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+        try:
+            if fork() == 0:
+                signal.pause()
+        except KeyboardInterrupt:
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                print("interrupted, and no child")
+    """
+    argv = [sys.executable, "-c", textwrap.dedent(code), str(ROOT)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted, and no child\n", "")
+
+
 def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
     """Ctrl-C in the middle: what was graded is kept, nothing runs on, and the rest follows."""
     handed_in = tmp_path / "in"
     for n in range(12):
         _lesson(handed_in / f"student {n}", SOLUTION)
+    endless = _lesson(handed_in / "student 5", "while True: pass")  # not done before Ctrl-C
     command = [sys.executable, "-m", "course", "grade", str(handed_in)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     kept = tmp_path / "in.graded" / "kept"
@@ -542,6 +565,7 @@ def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert b"Traceback" not in process.communicate()[1]
     before = {path: path.stat().st_mtime_ns for path in kept.glob("*.json")}
     assert 2 <= len(before) < 12
+    _lesson(endless, SOLUTION)
     done = grade(handed_in)
     assert "12 submissions: 12 graded" in done.stdout
     assert len(list(kept.glob("*.json"))) == 12
