@@ -150,8 +150,9 @@ NEXT = (
     CHEAP
     + """
 import json, os
+app = create_app()
 for url in json.loads(os.environ["URLS"]):
-    client = create_app().test_client()
+    client = app.test_client()
     data = {"name": "Ann", "password": "correct horse", "next": url}
     answer = client.post("/login", data=data)
     print(json.dumps([url, answer.status_code, answer.headers.get("Location", "")]))

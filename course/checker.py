@@ -89,6 +89,8 @@ class Checker:
 
     course: Course
     servers: ForkServers
+    _prepared: tuple[Lesson, Snapshot, Prepared] | None = field(default=None, init=False)
+    """The last copy that was prepared: it is asked for its tasks, then for those of each lesson."""
 
     def check(
         self, lesson: Lesson, folder: Path, earlier: Lesson | None = None
@@ -149,7 +151,7 @@ class Checker:
         What prepares the copy runs once: each check begins with files of its own as that left them.
         """
         forks, hidden = self.servers.for_modules(self.course.imports(lesson), copy.modules())
-        ready = prepare(forks, compiled(copy), self.course.ways_to_prepare(lesson), hidden)
+        ready = self._ready(lesson, copy, forks, hidden)
         _forget_another(path)
         with forks.scratch_folder() as scratch:
             shares = 1 if self.servers.sandboxed else _SHARES
@@ -171,6 +173,16 @@ class Checker:
         if missing:
             raise CourseError(f"{path} could not be run: {plugin.trouble or sorted(missing)}")
         return plugin.results
+
+    def _ready(
+        self, lesson: Lesson, copy: Snapshot, forks: ForkServer, hidden: frozenset[str]
+    ) -> Prepared:
+        """Return the copy prepared, which is done once for all the lessons that it is asked for."""
+        if self._prepared and self._prepared[0] == lesson and self._prepared[1] is copy:
+            return self._prepared[2]
+        ready = prepare(forks, compiled(copy), self.course.ways_to_prepare(lesson), hidden)
+        self._prepared = lesson, copy, ready
+        return ready
 
     def _ways(self, lesson: Lesson) -> tuple[list[str], ...]:
         """Return the ways to serve a lesson's copy, its own first."""

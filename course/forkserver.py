@@ -3,8 +3,9 @@
 `course.processes` starts `main` in a Python of its own, and connects to it for each job. Three
 kinds of process come of it, and only the last runs code that is not ours:
 
-    forkserver    has the extensions imported; forks a supervisor for each job
-    supervisor    bounds time and output, and kills everything the job has started when it ends
+    forkserver    has the extensions imported; forks supervisors, so that one is always idle
+    supervisor    takes a job, bounds its time and output, and kills all that it has started when it
+                  ends; then it takes the next
     job           the student's program, in its own session, on its own copy of the lesson
 """
 
@@ -42,19 +43,50 @@ def main(address: str, imports: list[str]) -> None:
         listener.listen(64)
         for name in imports:
             importlib.import_module(name)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:
+            del sys.modules[name]  # a student may have a module of that name
         print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away ended supervisors
         gc.freeze()  # what is imported is never freed: its memory stays shared with the children
         _adopt_orphans()
-        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
-            control, _ = listener.accept()
-            with control:
+        listener.setblocking(False)
+        idle: dict[int, bool] = {}  # supervisors, by the pipe on which each tells it
+        while True:
+            if not any(idle.values()):
+                tells, tell = os.pipe()
                 if os.fork() == 0:
-                    listener.close()
-                    _supervise_next(control)
+                    _supervise_jobs(listener, tell)
                     os._exit(0)
+                os.close(tell)
+                idle[tells] = True
+            readable = select.select([sys.stdin, *idle], [], [])[0]
+            if sys.stdin in readable:
+                break
+            for tells in [each for each in idle if each in readable]:
+                if told := os.read(tells, 1):
+                    idle[tells] = told == b"i"
+                else:  # it has been killed
+                    os.close(tells)
+                    del idle[tells]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _kill_orphans()
+
+
+def _supervise_jobs(listener: socket.socket, tell: int) -> None:
+    """Supervise one job after another; say on `tell` when one begins (`b`), and when idle (`i`).
+
+    Nothing is left of a job at its end, and to fork a supervisor costs as much as many a job.
+    """
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+        try:
+            control, _ = listener.accept()
+        except BlockingIOError:  # another supervisor was faster
+            continue
+        with control:
+            control.setblocking(True)
+            os.write(tell, b"b")
+            _supervise_next(control)
+        os.write(tell, b"i")
 
 
 def _supervise_next(control: socket.socket) -> None:
@@ -117,8 +149,11 @@ def supervise(job: dict[str, Any], control: socket.socket, ready_fd: int, listen
     else:
         _kill(pid)
     _kill_orphans()
+    signal.set_wakeup_fd(-1)
     for fd in output:
         _drain(fd, output[fd])
+    for fd in (woken, wake, *output):
+        os.close(fd)
     _tell(control, output, code=os.waitstatus_to_exitcode(status), reason=reason)
 
 

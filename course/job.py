@@ -34,6 +34,8 @@ WERKZEUG_SCRYPT = (2**15, 8, 1)
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
 
 def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) -> None:
     """Become the program that `job` names, and never return.
@@ -56,9 +58,9 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
     _open_streams()
     _limit(job["seconds"])
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-    not_theirs = {*job["hidden"], "course"}
-    for name in [name for name in sys.modules if name.partition(".")[0] in not_theirs]:
-        del sys.modules[name]
+    for hidden in job["hidden"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == hidden]:
+            del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
     _hash_quickly()
     code = 1
@@ -76,8 +78,8 @@ def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) 
 
 def die_with_parent() -> None:
     """Be killed when the process ends that has forked this one (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if _prctl:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _close_all_but(kept: set[int]) -> None:

@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from course.catalog import Course
 from course.checker import Checker
-from course.preparing import compiled, prepare
+from course.preparing import Prepared, compiled, prepare
 from course.processes import ForkServer
 from course.snapshot import Snapshot, take
-from course.verdicts import FAILED, NOT_ATTEMPTED
+from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED
 
 NO_COMPILER = """
 import sys
@@ -131,3 +132,22 @@ def test_what_cannot_be_compiled_is_left_as_it_is(source: bytes) -> None:
     copy = Snapshot({"wrong.py": source, "right.py": b"1"})
     added = set(compiled(copy).files) - set(copy.files)
     assert added == {f"__pycache__/right.{sys.implementation.cache_tag}.pyc"}
+
+
+def test_a_copy_is_prepared_once_for_all_the_lessons_that_it_is_asked_for(
+    course: Course, checker: Checker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = []
+
+    def counting(forks: ForkServer, copy: Snapshot, *more: Any) -> Prepared:
+        prepared.append(copy)
+        return prepare(forks, copy, *more)
+
+    monkeypatch.setattr("course.checker.prepare", counting)
+    lesson = course.lesson(3)
+    copy = take(lesson.solution)
+    assert all(v.state == PASSED for v in checker.check_copy(lesson, copy))
+    assert all(v.state == PASSED for v in checker.check_copy(lesson, copy, course.lesson(0)))
+    assert len(prepared) == 1
+    checker.check_copy(lesson, take(lesson.starter))
+    assert len(prepared) == 2

@@ -1,0 +1,63 @@
+"""The processes that run students' programs: what supervises them is used again, and replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from course.processes import ForkServer, Job
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+
+
+@pytest.fixture
+def forks() -> Iterator[ForkServer]:
+    with ForkServer(()) as forks:
+        yield forks
+
+
+def supervisor(forks: ForkServer, folder: Path) -> int:
+    """Run a job, and return the process that has supervised it."""
+    (folder / "parent.py").write_text("import os\nprint(os.getppid())\n")
+    finished = forks.start(Job(["parent.py"], folder), folder).wait()
+    assert (finished.code, finished.err) == (0, "")
+    return int(finished.out)
+
+
+def test_one_supervisor_has_one_job_after_another(forks: ForkServer, tmp_path: Path) -> None:
+    first = supervisor(forks, tmp_path)
+    opened = len(os.listdir(f"/proc/{first}/fd"))
+    found = {supervisor(forks, tmp_path) for _ in range(30)}
+    assert len(found | {first}) <= 3  # one ends a job, one has the next, and one is idle
+    for process in found:
+        assert len(os.listdir(f"/proc/{process}/fd")) < opened + 10
+
+
+def test_a_job_finds_none_of_the_jobs_before(forks: ForkServer, tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "import os, subprocess, sys\n"
+        "argv = [sys.executable, '-c', 'import signal; signal.pause()']\n"
+        "print(subprocess.Popen(argv, start_new_session=True).pid)\n"
+    )
+    left = forks.start(Job(["leaves.py"], tmp_path), tmp_path).wait()
+    assert not Path("/proc", left.out.strip()).exists()
+    supervisor(forks, tmp_path)
+
+
+def test_jobs_run_side_by_side(forks: ForkServer, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text("import signal\nsignal.pause()\n")
+    programs = [forks.start(Job(["waits.py"], tmp_path), tmp_path) for _ in range(5)]
+    supervisor(forks, tmp_path)  # though none of them has ended
+    assert not any(program.ended() for program in programs)
+    assert {program.kill().reason for program in programs} == {"stopped"}
+
+
+def test_a_supervisor_that_is_killed_is_replaced(forks: ForkServer, tmp_path: Path) -> None:
+    for _ in range(3):
+        os.kill(supervisor(forks, tmp_path), signal.SIGKILL)
+    supervisor(forks, tmp_path)
