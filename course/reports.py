@@ -44,7 +44,7 @@ class Item:
     column: Column
     states: Counter[str]
     commonest: str
-    """What most of those who did not pass were told."""
+    """What those who did not pass were told most often."""
     by: int
 
     @property
