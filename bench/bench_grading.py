@@ -117,7 +117,7 @@ def grade(folder: Path, earlier: bool) -> None:
     """Grade a class, of which everything passes."""
     kept = folder.with_name(f"{folder.name}.kept")
     grader = Grader(COURSE, Rules(earlier=earlier), kept, sandboxed=True)
-    for each in grader.grade(find(folder)):
+    for each in grader.grade(find(folder, COURSE)):
         assert all(task.state == PASSED for lesson in each.lessons for task in lesson.tasks), each
 
 

@@ -5,6 +5,7 @@ import time
 
 from course.answers import Page, expect
 from course.site import Site
+from course.verdicts import CheckFailed
 
 DONE, OPEN = EXAMPLES = ("Buy milk", "Learn Flask")
 
@@ -130,22 +131,21 @@ def test_timing(site: Site) -> None:
 
 def test_timing_is_its_own(site: Site) -> None:
     """Two requests at once do not share a clock: what is kept in g belongs to one request."""
-    wait = 0.06
     form = site.get("/todos").has("form[method=post i]", "a form (post)")
-    began = time.perf_counter()
-    with site.slow_post(str(form.get("action", "/todos")), b"title=Slow") as slow:
-        time.sleep(wait)  # the time to be measured, not a wait for something to happen
-        timing(site.get("/"))
-        page = slow.finish()
-        took = (time.perf_counter() - began) * 1000
-    said = timing(page)
+    path = str(form.get("action", "/todos"))
+    for wait in (0.06, 0.6):  # seconds; a busy machine may start the clock late, so once more
+        began = time.perf_counter()
+        with site.slow_post(path, b"title=Slow") as slow:
+            time.sleep(wait)  # the time to be measured, not a wait for something to happen
+            timing(site.get("/"))
+            page = slow.finish()
+            took = (time.perf_counter() - began) * 1000
+        said = timing(page)
+        if wait * 500 < said <= took:  # a clock that is shared says a few ms
+            return
     seconds = ", which looks like seconds" if wait / 2 < said <= took / 1000 else ""
-    expect(
-        wait * 500 < said <= took,  # a clock that is shared says a few ms
-        f"{page.did}, slowly, with another request meanwhile",
-        f"a time of about {took:.0f} ms",
-        f"{said} ms{seconds}",
-    )
+    did = f"{page.did}, slowly, with another request meanwhile"
+    raise CheckFailed(did, f"a time of about {took:.0f} ms", f"{said} ms{seconds}")
 
 
 def spoil_examples(site: Site) -> None:

@@ -18,6 +18,7 @@ from http.cookies import CookieError, Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
+import click
 import httpx
 from bs4 import BeautifulSoup, Tag
 
@@ -214,6 +215,7 @@ class Server:
         self._program = program
         self._port = port
         self._connect = connect
+        self._silent = False  # it took a connection, and no answer came
 
     def get(self, path: str) -> int:
         """Return the status of a GET, once the server listens."""
@@ -242,6 +244,9 @@ class Server:
                 http.sock.settimeout(REQUEST_SECONDS)
                 http.request("GET", path)
                 return http.getresponse().status
+        except TimeoutError:
+            self._silent = True
+            return 0
         except (OSError, HTTPException):
             return 0
 
@@ -255,7 +260,11 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             if self._program.ended() or time.monotonic() > deadline:
-                finished = self._program.kill()
+                finished = self._program.kill(too_slow=self._silent)
+                if self._silent and finished.reason == "timeout":
+                    within = f"{expected} within {REQUEST_SECONDS:g} seconds"
+                    trace = read_trace(finished.err, self._folder)
+                    raise TimedOut(self._did, within, "a connection, and no answer", str(trace))
                 if "in use" in finished.err:  # which port that is, is nobody's business here
                     raise CheckFailed(self._did, expected, "a server on another port")
                 trace = read_trace(finished.err, self._folder)
@@ -320,4 +329,5 @@ def last_line(finished: Finished) -> str:
 
 
 def _short(text: str, limit: int = 160) -> str:
+    text = click.unstyle(text)  # what is coloured in a terminal is unreadable elsewhere
     return text if len(text) <= limit else text[:limit] + " …"

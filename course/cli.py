@@ -453,7 +453,7 @@ def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> Non
         raise CourseError(f"Where are they? {how}: DIR has a folder or an archive a student.")
     course = load()
     decided = rules.load(rules_file, course)
-    found = submissions.find(folder)
+    found = submissions.find(folder, course)
     out = out or Path(f"{folder.resolve()}.graded")
     why_not = sandbox.missing()
     if why_not:

@@ -174,8 +174,8 @@ class Grader:
         """Say whether the tasks of the lessons before still pass in the copy of a later one."""
         began = time.perf_counter()
         id_, title = self.rules.tasks(self.course, lesson)[-1]
-        if all(verdict.state == NOT_ATTEMPTED for verdict in own):  # they were given
-            return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson is begun.", 0)
+        if all(verdict.state != PASSED for verdict in own):  # all that passes was given
+            return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson itself passes yet.", 0)
         before = self.course.up_to(lesson.number)[:-1]
         found = [each for one in before for each in checker.check_copy(lesson, copy, one)]
         lost = [each for each in found if each.state != PASSED]

@@ -33,11 +33,22 @@ ENTRIES_LIMIT = 20_000
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
 _ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
-_OURS = ("checks", "course", "lessons", "solutions")
-"""Folders of the course, which someone may hand in with the whole of it."""
+_OTHERS = {
+    b"PK": "damaged zip",
+    b"Rar!": "rar archive, which is not opened",
+    b"7z\xbc\xaf": "7z archive, which is not opened",
+}
+_OURS = ("checks", "course", "lessons", "solutions", "tests")
+"""Folders of the course, which someone may hand in with the whole of it: none has their work."""
+
+_LITTER = frozenset({"desktop.ini", "thumbs.db", "__macosx"})
+"""What systems leave in folders, as well as names that begin with a dot."""
 
 _HOOKS = frozenset({"sitecustomize.py", "usercustomize.py", PROBE})
 """Files that Python, or a check, would run by their names: no lesson has them."""
+
+
+_ONE_EACH = "Name the folder that holds a folder or an archive for each student."
 
 
 class Unreadable(CourseError):
@@ -68,23 +79,32 @@ class Work:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def find(folder: Path) -> tuple[Submission, ...]:
+def find(folder: Path, course: Course) -> tuple[Submission, ...]:
     """Return the submissions in `folder`, by name: each folder or file in it is one.
 
-    Raises `CourseError` where there is no such folder, or nothing in it.
+    Raises `CourseError` where there is no such folder, nothing in it, or one student's work.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not _is_litter(path.name))
+    except NotADirectoryError:
+        raise CourseError(f"{folder} is no folder. {_ONE_EACH}") from None
     except OSError as error:
         raise CourseError(f"{folder} cannot be read: {error.strerror}.") from error
+    lessons = {lesson.folder for lesson in course.lessons}
+    if any(path.name in {"work", *lessons} for path in paths):
+        raise CourseError(f"{folder} is the work of one student. {_ONE_EACH}")
     if not paths:
-        raise CourseError(f"There is no submission in {folder}: one folder or archive a student.")
+        raise CourseError(f"There is no submission in {folder}. {_ONE_EACH}")
     found: dict[str, Submission] = {}
     for path in paths:
-        name = path.name if path.is_dir() else _without_end(path.name)
+        name = path.name if path.is_dir() else without_end(path.name)
         name = path.name if name in found else name  # ada/ and ada.zip
         found[name] = Submission(name, path)
     return tuple(found.values())
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LITTER
 
 
 def read(submission: Submission, course: Course) -> Work:
@@ -99,11 +119,23 @@ def read(submission: Submission, course: Course) -> Work:
         with _archive(path) as files:
             return _work(files, course)
     except tarfile.ReadError:
-        raise Unreadable("It is neither a folder nor a zip or tar archive.") from None
+        raise Unreadable(_no_archive(path)) from None
+    except PermissionError as error:
+        raise Unreadable(f"It cannot be read: {error.strerror}.") from error
     except (OSError, EOFError, RuntimeError, ValueError, NotImplementedError, MemoryError) as error:
         raise Unreadable(f"It cannot be read: {error}.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise Unreadable(f"The archive is damaged: {error}.") from error
+
+
+def _no_archive(path: Path) -> str:
+    start = read_file(path, 8)
+    for begins, kind in _OTHERS.items():
+        if start.startswith(begins):
+            return f"It is a {kind}. Ask for a zip."
+    if path.is_file() and not path.stat().st_size:
+        return "It is an empty file."
+    return "It is neither a folder nor a zip or tar archive."
 
 
 @dataclass
@@ -138,7 +170,8 @@ def _shown(name: str) -> str:
     return ascii(name[:100])
 
 
-def _without_end(name: str) -> str:
+def without_end(name: str) -> str:
+    """Return the name of an archive without the ending that says of which kind it is."""
     return next((name[: -len(end)] for end in _ENDS if name.lower().endswith(end)), name)
 
 
@@ -180,6 +213,8 @@ def _commit(repository: Path) -> Iterator[_Files]:
         clone = Path(scratch, "clone")
         words = ("clone", "-q", "--bare", "--no-local", "--depth=1", "--template=")
         run(*words, "--", repository.resolve().as_uri(), str(clone), cwd=Path(scratch), env=env)
+        if not run("rev-parse", "--verify", "-q", "HEAD", cwd=clone, env=env, allowed=(0, 1)):
+            raise Unreadable("The repository has no commit.")
         archive = run("archive", "--format=tar", "HEAD", cwd=clone, env=env)
         with _tar(io.BytesIO(archive)) as files:
             yield files
@@ -258,9 +293,13 @@ def _work(files: _Files, course: Course) -> Work:
     paths = {path.replace("\\", "/").removeprefix("./"): path for path in files.sizes}
     left = SIZE_LIMIT
     for lesson in course.lessons:
-        place = _place(lesson, paths)
-        if place is None:
+        places = _places(lesson, paths)
+        if not places:
             continue
+        place = places[0]
+        if places[1:]:
+            others = ", ".join(_shown(each) for each in places[1:])
+            work.left_out.append(f"{_shown(place)} was graded, and not {others}.")
         taken = {}
         for path in sorted(path for path in paths if path.startswith(place)):
             name = path.removeprefix(place)
@@ -273,25 +312,52 @@ def _work(files: _Files, course: Course) -> Work:
                 raise Unreadable(f"Unpacked, it has more than {SIZE_LIMIT >> 20} MiB.")
         work.copies[lesson.number] = Snapshot(_without_clashes(taken))
     if not work.copies:
-        folders = f"{course.lessons[0].folder} … {course.lessons[-1].folder}"
-        raise Unreadable(f"It holds no folder of a lesson ({folders}), in work/ or elsewhere.")
+        raise Unreadable(_why_nothing(paths, course))
     work.tampered += _edited(files, paths, course)
     return work
 
 
-def _place(lesson: Lesson, paths: dict[str, str]) -> str | None:
-    """Return the path of the lesson's folder: in a work/, if there is one, else the highest."""
+def _places(lesson: Lesson, paths: dict[str, str]) -> list[str]:
+    """Return where the lesson's folder is, the one that counts first: in a work/, or the highest.
+
+    Those that come with the course are nobody's work.
+    """
     found = set()
     for path in paths:
         parts = PurePosixPath(path).parts[:-1]
         if lesson.folder in parts:
             at = parts.index(lesson.folder)
-            if not at or parts[at - 1] not in _OURS:
+            if not _is_ours(parts[:at]):
                 found.add(parts[: at + 1])
-    if not found:
-        return None
-    best = min(found, key=lambda parts: ("work" not in parts[:-1], len(parts), parts))
-    return "/".join(best) + "/"
+    best = sorted(found, key=lambda parts: ("work" not in parts[:-1], len(parts), parts))
+    return ["/".join(parts) + "/" for parts in best]
+
+
+def _is_ours(folders: tuple[str, ...]) -> bool:
+    """Tell whether what these folders hold came with the course, whatever it was cloned into."""
+    if "work" in folders or not folders:
+        return False
+    above = [each for each in folders if each != "course"]  # which a clone may be called
+    return folders[-1] == "course" or any(each in _OURS for each in above)
+
+
+def _why_nothing(paths: dict[str, str], course: Course) -> str:
+    """Say why no lesson was found, and what to ask for."""
+    first, last = course.lessons[0].folder, course.lessons[-1].folder
+    parts = [PurePosixPath(path) for path in sorted(paths)]
+    archives = [str(path) for path in parts if path.name.lower().endswith(_ENDS)]
+    if not parts:
+        return "It is empty."
+    if any(path.parts[-2:-1] == ("lessons",) and path.name == "course.toml" for path in parts):
+        return (
+            "It is the course, without work/. Who wrote in lessons/ by mistake types "
+            "make rescue-1, and hands in work/."
+        )
+    if archives:
+        return f"It holds an archive, {_shown(archives[0])}, which is not opened: take it out."
+    if code := [str(path) for path in parts if path.name in ("app.py", "manage.py")]:
+        return f"There is {_shown(code[0])}, without a lesson's folder, such as {first}, around it."
+    return f"It holds no folder of a lesson ({first} … {last}), in work/ or elsewhere."
 
 
 def _is_hook(path: str) -> bool:

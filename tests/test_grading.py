@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, until
+from conftest import ROOT, tracked_files, until
 from services import program
 
 from course import checker, reports, sandbox, submissions
 from course.catalog import Course
+from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
 from course.rules import Rules
 from course.submissions import SIZE_LIMIT, Unreadable, Work, find
@@ -204,7 +205,7 @@ def graded(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch = pytest.MonkeyPatch()
         patch.setattr(checker, "LESSON_SECONDS", 20.0)
         grader = Grader(course, Rules(), base / "out" / "kept", sandboxed=True)
-        found = {grade.name: grade for grade in grader.grade(find(folder))}
+        found = {grade.name: grade for grade in grader.grade(find(folder, course))}
         patch.undo()
         ordered = [found[name] for name in sorted(found)]
         reports.write(reports.Report(course, Rules(), ordered, ""), base / "out")
@@ -326,7 +327,7 @@ def read(course: Course, tmp_path: Path) -> Callable[[str], Work]:
     """Read one of the submissions in `tmp_path`."""
 
     def one(name: str) -> Work:
-        (submission,) = [each for each in find(tmp_path) if each.path.name == name]
+        (submission,) = [each for each in find(tmp_path, course) if each.path.name == name]
         return submissions.read(submission, course)
 
     return one
@@ -425,15 +426,27 @@ def _bomb(path: Path) -> None:
         archive.addfile(info, zeros)
 
 
+def _empty_repository(path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "--bare", path], check=True)
+
+
 UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb.zip": (lambda path: _zip(path, {APP: bytes(SIZE_LIMIT * 3)}), "more than 64 MiB"),
     "bomb.tar.gz": (_bomb, "more than 64 MiB"),
     "many.zip": (lambda path: _zip(path, {f"{n}": b"" for n in range(20_001)}), "more than 20000"),
-    "broken.zip": (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "neither"),
+    "broken.zip": (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "a damaged zip"),
     "broken.tar.gz": (lambda path: path.write_bytes(b"\x1f\x8b\x08 and no more"), "read|damaged"),
     "text.txt": (lambda path: path.write_text("Dear teacher", "utf-8"), "neither"),
-    "empty.zip": (lambda path: path.write_bytes(b""), "neither"),
-    "empty": (lambda path: path.mkdir(), "no folder of a lesson"),
+    "some.rar": (lambda path: path.write_bytes(b"Rar!\x1a\x07"), "rar archive.* Ask for a zip"),
+    "some.7z": (lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c"), "7z archive.* Ask for a zip"),
+    "empty.zip": (lambda path: path.write_bytes(b""), "an empty file"),
+    "empty": (lambda path: path.mkdir(), "is empty"),
+    "bare": (_empty_repository, "no commit"),
+    "flat.zip": (lambda path: _zip(path, {"app.py": b""}), "'app.py', without a lesson's folder"),
+    "wrapped.zip": (
+        lambda path: _zip(path, {"x/ada.zip": b""}),
+        "'x/ada.zip', which is not opened",
+    ),
     "other.zip": (lambda path: _zip(path, {"essay.txt": b"Hello"}), "no folder of a lesson"),
     "link": (lambda path: path.symlink_to("/etc"), "a link"),
     "pipe": (lambda path: os.mkfifo(path), "neither"),
@@ -448,6 +461,40 @@ def test_what_cannot_be_read_is_said(
     make(tmp_path / name)
     with pytest.raises(Unreadable, match=says):
         read(name)
+
+
+def test_the_course_itself_is_nobodys_work(read: Callable[[str], Work], tmp_path: Path) -> None:
+    """A fork of the course has right answers in it, in solutions/ and tests/: they earn nothing."""
+    course = {f"course/{name}": (ROOT / name).read_bytes() for name in tracked_files()}
+    _zip(tmp_path / "fork.zip", course)
+    with pytest.raises(Unreadable, match="It is the course, without work/"):
+        read("fork.zip")
+    _zip(tmp_path / "clone.zip", course | {f"course/work/{APP}": b"x = 1"})
+    work = read("clone.zip")
+    assert {number: copy.files for number, copy in work.copies.items()} == {0: {"app.py": b"x = 1"}}
+    assert (work.tampered, work.left_out) == ([], [])
+
+
+def test_which_of_two_copies_was_graded_is_said(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "two.zip", {APP: b"x = 1", f"work/{APP}": b"x = 2"})
+    work = read("two.zip")
+    assert work.copies[0].files == {"app.py": b"x = 2"}
+    assert work.left_out == [f"'work/{LESSON}/' was graded, and not '{LESSON}/'."]
+
+
+def test_litter_is_no_submission(tmp_path: Path, course: Course) -> None:
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "ada.zip"):
+        (tmp_path / name).touch()
+    assert [each.name for each in find(tmp_path, course)] == ["ada"]
+
+
+@pytest.mark.parametrize("name", ["work", LESSON])
+def test_the_work_of_one_student_is_no_class(name: str, tmp_path: Path, course: Course) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(CourseError, match="is the work of one student"):
+        find(tmp_path, course)
 
 
 # The report.
@@ -480,7 +527,7 @@ def test_going_on_does_nothing_again(graded: Class, course: Course) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checker, "LESSON_SECONDS", 20.0)
         grader = Grader(course, Rules(), graded.out / "kept", sandboxed=True)
-        again = {grade.name: grade for grade in grader.grade(find(graded.folder))}
+        again = {grade.name: grade for grade in grader.grade(find(graded.folder, course))}
     assert set(again) == set(graded.grades)
     for name, grade_ in graded.grades.items():
         if grade_.key:
@@ -548,6 +595,23 @@ def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost() -> None:
     argv = [sys.executable, "-c", textwrap.dedent(code), str(ROOT)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted, and no child\n", "")
+
+
+def test_the_earlier_tasks_count_where_one_of_the_lesson_passes(tmp_path: Path) -> None:
+    """They pass in every starter, so a comment that is deleted must not earn their points."""
+    lesson = "01_script"
+    for name, source in (("begun", "lessons"), ("done", "solutions")):
+        shutil.copytree(ROOT / source / lesson, tmp_path / "in" / name / lesson)
+    file = tmp_path / "in" / "begun" / lesson / "manage.py"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("# TODO 1.6", "# 1.6", 1), "utf-8")
+    grade(tmp_path / "in")
+    with (tmp_path / "in.graded" / "grades.csv").open(encoding="utf-8-sig", newline="") as opened:
+        states = {row["submission"]: row for row in csv.DictReader(opened)}
+    assert states["begun"]["1.6"] == FAILED
+    assert states["begun"]["1.earlier"] == NOT_ATTEMPTED
+    assert float(states["begun"]["points"]) == 0
+    assert states["done"]["1.earlier"] == PASSED
 
 
 def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import NestedChecker
 
+from course.answers import last_line
 from course.catalog import Course, load
 from course.checker import Checker
-from course.processes import ForkServer, ForkServers
-from course.site import Site
+from course.processes import Finished, ForkServer, ForkServers
+from course.site import Site, free_port
 from course.snapshot import Snapshot, take
 from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut
 
@@ -405,3 +406,20 @@ def test_what_running_makes_is_not_the_students(tmp_path: Path) -> None:
     assert take(tmp_path) == written
     assert "migrations/versions/1_.py" in written.files
     assert len(take(tmp_path, made=True).files) == len(written.files) + 4
+
+
+def test_a_server_that_takes_connections_and_does_not_answer(
+    solution: Callable[[int], Site],
+) -> None:
+    """It is not taken for one that does not listen, and no colours of a terminal are quoted."""
+    site = solution(1)
+    text = (site.folder / "app.py").read_text("utf-8")
+    loop = "@app.before_request\ndef hang():\n    while True:\n        pass\n\n\n"
+    site.write("app.py", text.replace("@app.before_request", loop + "@app.before_request", 1))
+    port = free_port()
+    with site.runserver("-p", str(port), port=port) as server, pytest.raises(TimedOut) as raised:
+        server.get("/")
+    assert "got a connection, and no answer" in str(raised.value)
+    assert "hang" in raised.value.trace
+    coloured = Finished(0, "ended", "", "\x1b[33mPress CTRL+C to quit\x1b[0m\n")
+    assert last_line(coloured) == "Press CTRL+C to quit"
