@@ -121,7 +121,7 @@ def solution(number: int, port: int) -> None:
 
 @main.command()
 @click.argument("number", type=click.IntRange(min=0), metavar="[LESSON]", required=False)
-@click.option("--path", type=click.Path(path_type=Path), help="Check this folder, not your copy.")
+@click.option("--path", type=click.Path(path_type=Path), help="Check this, not your copy.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write verdicts here.")
 def check(number: int | None, path: Path | None, json_file: Path | None) -> None:
     """Say how the tasks of a lesson stand; without LESSON, of all lessons so far.
@@ -137,18 +137,26 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
     lesson = course.lesson(number)
     if path is None:
         _say_edited(lesson)
-    folder = path or copies.existing(lesson)
-    copy = take(folder)
+    copy = _copy(course, lesson, path)
     found = _check(course, lesson, copy)
     if json_file:
         _write_json(json_file, lesson, found)
     if path is None:
         Progress(course).remember(lesson, copy, found)
-    console.verdicts(lesson, found, str(path or folder.relative_to(ROOT)))
+    console.verdicts(lesson, found, str(path or lesson.work.relative_to(ROOT)))
     passed = all(verdict.state == PASSED for verdict in found)
     if path is None:
         _say_next(course, lesson, found)
     sys.exit(0 if passed else 1)
+
+
+def _copy(course: Course, lesson: Lesson, path: Path | None) -> Snapshot:
+    """Return the student's own copy of a lesson or, where there is a path, what is there."""
+    if path is None:
+        return take(copies.existing(lesson))
+    from course import submissions
+
+    return submissions.copy_in(path, lesson, course)
 
 
 def _check(course: Course, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...]:
@@ -282,13 +290,15 @@ def hint(number: int) -> None:
 
 @main.command()
 @number
-@click.option("--in", "folder", type=click.Path(path_type=Path), help="Not your copy: this folder.")
+@click.option(
+    "--in", "folder", type=click.Path(path_type=Path), help="Not your copy: this folder or archive."
+)
 @stat
 def diff(number: int, folder: Path | None, stat: bool) -> None:
     """Compare your copy of a lesson with the solution."""
-    lesson = _course().lesson(number)
-    folder = folder or copies.existing(lesson)
-    text = diffs.yours(lesson, folder, stat, sys.stdout.isatty())
+    course = _course()
+    lesson = course.lesson(number)
+    text = diffs.yours(lesson, _copy(course, lesson, folder), stat, sys.stdout.isatty())
     say(text.rstrip("\n") or "There is no difference.")
 
 

@@ -16,19 +16,19 @@ _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\
 _FILE = re.compile(r"^(\x1b\[\d*m)*(--- yours|\+\+\+ solution)/(?P<path>[^\x1b\t]*)")
 
 
-def yours(lesson: Lesson, folder: Path, stat: bool = False, colour: bool = False) -> str:
-    """Return the diff from the copy in `folder` to the solution.
+def yours(lesson: Lesson, copy: Snapshot, stat: bool = False, colour: bool = False) -> str:
+    """Return the diff from someone's copy to the solution.
 
     The head of each hunk says whether the copy there is `as in the starter` or `changed by you`.
     """
-    copy, starter, solution = _sides(lesson, folder)
+    copy, starter, solution = _sides(lesson, copy)
     text = _diff({"yours": copy, "solution": solution}, stat, colour)
     return text if stat else _mark(text, copy, starter)
 
 
 def of_task(lesson: Lesson, task: Task, colour: bool) -> str:
     """Return the part of `yours` for the student's copy that is of the files that mark `task`."""
-    copy, starter, solution = _sides(lesson, lesson.work)
+    copy, starter, solution = _sides(lesson, take(lesson.work))
     marked = {p for p in starter.files if task.id in markers.tasks(starter.text(p) or "")}
     yours, solved = (
         Snapshot({path: data for path, data in side.files.items() if path in marked})
@@ -37,9 +37,9 @@ def of_task(lesson: Lesson, task: Task, colour: bool) -> str:
     return _mark(_diff({"yours": yours, "solution": solved}, False, colour), copy, starter)
 
 
-def _sides(lesson: Lesson, folder: Path) -> tuple[Snapshot, ...]:
-    folders = (folder, lesson.starter, lesson.solution)
-    return tuple(take(each).with_plain_line_ends() for each in folders)
+def _sides(lesson: Lesson, copy: Snapshot) -> tuple[Snapshot, ...]:
+    sides = (copy, take(lesson.starter), take(lesson.solution))
+    return tuple(each.with_plain_line_ends() for each in sides)
 
 
 def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = False) -> str:

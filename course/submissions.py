@@ -21,7 +21,7 @@ from typing import IO, Any
 from course.catalog import Course, Lesson
 from course.errors import CourseError
 from course.git import as_nobody, run
-from course.snapshot import Snapshot, is_made, read_file
+from course.snapshot import Snapshot, is_made, read_file, take
 from course.verdicts import PROBE
 
 SIZE_LIMIT = 64 * 1024 * 1024
@@ -126,6 +126,23 @@ def read(submission: Submission, course: Course) -> Work:
         raise Unreadable(f"It cannot be read: {error}.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise Unreadable(f"The archive is damaged: {error}.") from error
+
+
+def copy_in(path: Path, lesson: Lesson, course: Course) -> Snapshot:
+    """Return the copy of a lesson in the folder `path`, or in the submission that `path` is.
+
+    Raises `CourseError` where there is none.
+    """
+    starter = take(lesson.starter)
+    if not path.exists() or any((path / name).exists() for name in starter.files):
+        return take(path)
+    try:
+        work = read(Submission(path.name, path), course)
+    except CourseError as error:
+        raise CourseError(f"{path}: {error}") from error
+    if lesson.number not in work.copies:
+        raise CourseError(f"{path} holds no {lesson.folder}.")
+    return work.copies[lesson.number]
 
 
 def _no_archive(path: Path) -> str:

@@ -355,6 +355,7 @@ def test_check_that_cannot_run(begun: Path, tmp_path: Path) -> None:
     assert "cannot be written: No such file or directory" in text
     big = tmp_path / "big"
     big.mkdir()
+    (big / "app.py").touch()
     with (big / "data").open("wb") as file:
         file.truncate(100 << 20)
     assert "more than 32 MiB" in run(begun, "check", "1", "--path", str(big), code=2)
@@ -506,6 +507,19 @@ def test_diff_marks_what_the_student_changed(begun: Path) -> None:
     assert "-mine" in changed[1]
 
 
+def test_someone_elses_copy_is_found_as_handed_in(begun: Path, tmp_path: Path) -> None:
+    """A folder with a student's work/ in it will do, and so will the archive that came."""
+    shutil.copytree(begun / "solutions" / "01_script", tmp_path / "ada" / "work" / "01_script")
+    archive = shutil.make_archive(str(tmp_path / "ada"), "zip", tmp_path / "ada")
+    for handed_in in (str(tmp_path / "ada"), archive):
+        assert run(begun, "diff", "1", "--in", handed_in) == "There is no difference.\n"
+        assert "6 of 6" in run(begun, "check", "1", "--path", handed_in)
+        assert "holds no 02_blueprint." in run(begun, "diff", "2", "--in", handed_in, code=2)
+    (tmp_path / "empty").mkdir()
+    said = run(begun, "check", "1", "--path", str(tmp_path / "empty"), code=2)
+    assert "empty: It is empty." in said
+
+
 def test_diff_of_someone_else(begun: Path, tmp_path: Path) -> None:
     other = tmp_path / "someone else's"
     shutil.copytree(begun / "solutions" / "01_script", other)
@@ -536,7 +550,7 @@ def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
     from course import diffs
 
     lesson = load(begun).lesson(1)
-    text = diffs.yours(lesson, lesson.work, colour=True)
+    text = diffs.yours(lesson, take(lesson.work), colour=True)
     assert "\x1b[32m" in text
     assert re.search(r"@@.*\(as in the starter\)", text)
 

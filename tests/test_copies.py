@@ -904,9 +904,9 @@ def test_diff_of_a_copy_with_line_ends_as_on_windows(lesson: Lesson) -> None:
     for path, data in take(lesson.solution).files.items():
         (lesson.work / path).write_bytes(data.replace(b"\n", b"\r\n"))
     (lesson.work / "notes.txt").unlink()
-    assert diffs.yours(lesson, lesson.work) == ""
+    assert diffs.yours(lesson, take(lesson.work)) == ""
     change(lesson.work / "app.py", "It runs.", "It runs for me.")
-    text = diffs.yours(lesson, lesson.work)
+    text = diffs.yours(lesson, take(lesson.work))
     assert len(re.findall(r"^@@ ", text, re.M)) == 1
     assert "\r" not in text
 
