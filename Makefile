@@ -18,6 +18,8 @@ from = $(if $(FROM),--from '$(subst ','\'',$(FROM))')
 submissions = $(if $(SUBMISSIONS),'$(subst ','\'',$(SUBMISSIONS))')
 rules = $(if $(RULES),--rules '$(subst ','\'',$(RULES))')
 out = $(if $(OUT),--out '$(subst ','\'',$(OUT))')
+# What someone has given who meant SUBMISSIONS, RULES or OUT.
+misspelt = $(strip $(foreach name,SUBMISSION RULE OUTPUT,$(if $(findstring command,$(origin $(name))),$(name))))
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
 
 help: ## list the commands
@@ -67,7 +69,8 @@ progress: ## see which tasks of all lessons are done
 	@$(call course,progress)
 
 grade: ## grade a class (SUBMISSIONS=DIR: one folder or archive a student; RULES=FILE; OUT=DIR)
-	@$(call course,grade $(submissions) $(rules) $(out))
+	@$(if $(misspelt),echo "There is no $(misspelt) here: type make grade SUBMISSIONS=DIR RULES=FILE OUT=DIR." >&2; \
+	exit 2,$(call course,grade $(submissions) $(rules) $(out)))
 
 docs: ## build the site of the pages, in build/site
 	@$(call course,docs)

@@ -35,8 +35,8 @@ class Commands(click.Group):
         except CourseError as error:
             console.complain(str(error))
             ctx.exit(2)
-        except KeyboardInterrupt:
-            console.complain("Stopped.")
+        except KeyboardInterrupt as stopped:
+            console.complain(f"Stopped. {stopped}".rstrip())
             ctx.exit(130)
 
 
@@ -47,6 +47,7 @@ def main() -> None:
 
 number = click.argument("number", type=click.IntRange(min=0), metavar="LESSON")
 port = click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+path = click.Path(path_type=Path, readable=False)  # what cannot be read has sentences of ours
 stat = click.option("--stat", is_flag=True, help="A line for each file.")
 
 
@@ -445,11 +446,9 @@ def propagate(number: int, since: str) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="SUBMISSIONS", required=False)
-@click.option("--rules", "rules_file", type=click.Path(path_type=Path), help="A file with rules.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where grades go; else beside SUBMISSIONS."
-)
+@click.argument("folder", type=path, metavar="SUBMISSIONS", required=False)
+@click.option("--rules", "rules_file", type=path, help="A file with rules.")
+@click.option("--out", type=path, help="Where grades go; else beside SUBMISSIONS.")
 def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> None:
     """Grade a class: SUBMISSIONS holds a folder or an archive for each student.
 
@@ -462,16 +461,26 @@ def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> Non
         how = made if "MAKELEVEL" in os.environ else plain
         raise CourseError(f"Where are they? {how}: DIR has a folder or an archive a student.")
     course = load()
-    decided = rules.load(rules_file, course)
     found = submissions.find(folder, course)
+    decided = rules.load(rules_file, course, {each.name for each in found})
     out = out or Path(f"{folder.resolve()}.graded")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise CourseError("OUT is inside SUBMISSIONS: name another folder.")
+    console.notice(decided.source)
     why_not = sandbox.missing()
     if why_not:
         console.notice(f"The submissions' programs are not isolated: {why_not}.")
     grader = grading.Grader(course, decided, out / "kept", sandboxed=not why_not)
-    grades = {each.name: each for each in console.counted(grader.grade(found), len(found))}
+    grades = {}
+    try:
+        for each in console.counted(grader.grade(found), len(found)):
+            grades[each.name] = each
+    except KeyboardInterrupt:
+        done = f"{len(grades)} of {len(found)} are graded"
+        raise KeyboardInterrupt(f"{done}; the same command goes on from there.") from None
     ordered = [grades[each.name] for each in found]
-    console.graded(ordered, reports.write(reports.Report(course, decided, ordered, why_not), out))
+    report = reports.Report(course, decided, ordered, why_not)
+    console.graded(ordered, report.doubts(), reports.write(report, out))
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

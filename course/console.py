@@ -274,17 +274,44 @@ def outcome(lesson: Lesson, found: Outcome, in_use: bool) -> None:
 
 
 def counted(found: Iterable[Grade], number: int) -> Iterator[Grade]:
-    """Pass on what is found, of so many, while a bar on standard error shows how far it is."""
+    """Pass on what is found, of so many, while a bar on standard error shows how far it is.
+
+    Where that is no terminal, it is a line for each tenth.
+    """
+    if not sys.stderr.isatty():
+        for done, each in enumerate(found, 1):
+            yield each
+            if done * 10 // number > (done - 1) * 10 // number:
+                notice(f"Graded {done} of {number}.")
+        return
     with click.progressbar(
         found, length=number, label="Grading", show_pos=True, file=sys.stderr, width=0
     ) as bar:
         yield from bar
 
 
-def graded(grades: Sequence[Grade], files: Sequence[Path]) -> None:
-    """Say how many submissions are in which state, and where the report is."""
+def some(names: Sequence[str]) -> str:
+    """Return ten of the names at most, and how many more there are, in what a terminal can show."""
+    shown = ["".join(c if c.isprintable() else "?" for c in name) for name in names[:10]]
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(shown) + more
+
+
+def graded(grades: Sequence[Grade], doubts: Sequence[str], files: Sequence[Path]) -> None:
+    """Say how many submissions are in which state, which are to be looked at, where the report is.
+
+    `doubts` are sentences on what else is to be looked at.
+    """
+    from course.grading import GRADED
+
     states = Counter(grade.state for grade in grades)
-    say(f"{len(grades)} submissions: " + ", ".join(f"{n} {s}" for s, n in states.most_common()))
+    many = f"{len(grades)} submission{'s' * (len(grades) != 1)}"
+    say(f"{many}: " + ", ".join(f"{n} {s}" for s, n in states.most_common()))
+    for state in states:
+        if state != GRADED:
+            say(f"{state}: {some([grade.name for grade in grades if grade.state == state])}")
+    for sentence in doubts:
+        say(sentence)
     for file in files:
         say(f"  {file}")
 

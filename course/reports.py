@@ -9,7 +9,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,15 @@ from markupsafe import Markup
 
 from course import diffs
 from course.catalog import Course
-from course.console import MARKS
+from course.console import MARKS, some
 from course.errors import CourseError
-from course.grading import UNREADABLE, Grade, file_name
-from course.rules import Rules
+from course.grading import UNREADABLE, Grade, LessonGrade, file_name
+from course.rules import EARLIER, Rules
 from course.snapshot import take
-from course.verdicts import NOT_ATTEMPTED, PASSED, STATES, Verdict
+from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, STATES, Verdict
+
+_MARKS = {state: MARKS[state][0] for state in STATES} | {CRASHED: "↯", UNREADABLE: "?"}
+"""Each state's own mark: in the table, nothing but the mark tells two of them apart."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Report:
     rules: Rules
     grades: Sequence[Grade]
     isolation: str
+    graded: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -97,8 +103,52 @@ class Report:
         """Say what being late costs a submission."""
         if self.rules.late is None:
             return ""
-        lost = self.rules.late.lost(grade.name)
-        return "time unknown" if lost is None else f"-{100 * lost:g} %" if lost else ""
+        days, lost = self.rules.late.days(grade.name), self.rules.late.lost(grade.name)
+        if days is None:
+            return "time unknown"
+        return f"-{_number(100 * lost)} %" if lost else f"{_days(days)}, free" if days else ""
+
+    def mark(self, grade: Grade) -> str:
+        """Say how the score of a submission comes about."""
+        score, late = _number(self.score(grade)), self.rules.late
+        said = f"{score} of {_number(self.most)} points."
+        days, lost = (late.days(grade.name), late.lost(grade.name)) if late else (None, None)
+        if not late or not days or not lost:
+            return said
+        after = f" after {late.free} free day{'s' * (late.free != 1)}" if late.free else ""
+        return (
+            f"{said} {_number(self.points(grade))} points, {_days(days - late.free)} late{after}: "
+            f"\N{MINUS SIGN}{_number(100 * lost)} %, so {score}."
+        )
+
+    def earned(self, verdict: Verdict) -> str:
+        """Say how many points of how many a task has brought."""
+        points = self.rules.points_for(verdict.id)
+        return f"{_number(points if verdict.state == PASSED else 0)} of {_number(points)}"
+
+    def missing(self, grade: Grade) -> list[int]:
+        """Return the lessons that count and that a submission, if it can be read, lacks."""
+        if grade.state == UNREADABLE:
+            return []
+        here = {lesson.number for lesson in grade.lessons}
+        return sorted({column.lesson for column in self.columns} - here)
+
+    @property
+    def timeless(self) -> list[str]:
+        """The submissions of which nobody knows when they came."""
+        late = self.rules.late
+        return [each.name for each in self.grades if late and late.days(each.name) is None]
+
+    def doubts(self) -> list[str]:
+        """Say what of the table of times fits no submission, and the other way round."""
+        late, said = self.rules.late, []
+        if late and late.others:
+            said.append(f"No submission has these names in {late.table.name}: {some(late.others)}.")
+        if late and self.timeless:
+            have = f"{len(self.timeless)} submissions have"
+            have = "1 submission has" if len(self.timeless) == 1 else have
+            said.append(f"{have} no time in {late.table.name}: {some(self.timeless)}.")
+        return said
 
     def score(self, grade: Grade) -> float:
         """Return what a submission gets in the end."""
@@ -118,6 +168,23 @@ class Report:
         )  # fmt: skip
         commonest, by = said.most_common(1)[0] if said else ("", 0)
         return Item(column, states, commonest, by)
+
+
+def _number(number: float) -> str:
+    """Return a number as all tables and sentences have it: 17.5, and 18 for 18.0."""
+    return f"{number:.10g}"
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'s' * (number != 1)}"
+
+
+def summary(lesson: LessonGrade) -> str:
+    """Say how many of a lesson's own tasks pass, and apart from them how the earlier ones stand."""
+    own = [task for task in lesson.tasks if not task.id.endswith(EARLIER)]
+    said = f"{sum(task.state == PASSED for task in own)} of {len(own)} tasks pass"
+    before = [task.state for task in lesson.tasks if task.id.endswith(EARLIER)]
+    return f"{said}; the earlier lessons' tasks: {before[0]}" if before else said
 
 
 def _kind_of(verdict: Verdict) -> str:
@@ -140,6 +207,7 @@ def write(report: Report, folder: Path) -> list[Path]:
         data.write_text(json.dumps(_data(report), indent=1) + "\n", "utf-8")
         scores = folder / "gradescope"
         scores.mkdir(exist_ok=True)
+        _clear(scores, {file_name(grade.name) for grade in report.grades})
         for grade in report.grades:
             file = scores / file_name(grade.name) / "results.json"
             file.parent.mkdir(exist_ok=True)
@@ -149,14 +217,30 @@ def write(report: Report, folder: Path) -> list[Path]:
     return paths
 
 
+def _clear(scores: Path, names: set[str]) -> None:
+    """Delete the results of those who are not of this class any more, and nothing else.
+
+    What is kept of their grading may stay: it is used only for the same submission.
+    """
+    for file in scores.glob("*/results.json"):
+        if file.parent.name not in names:
+            file.unlink()
+            with suppress(OSError):  # what else is in it is not ours
+                file.parent.rmdir()
+
+
 def _write_table(report: Report, file: Path) -> None:
     ids = [column.id for column in report.columns]
-    with file.open("w", encoding="utf-8", errors="replace", newline="") as opened:
+    # Excel takes a CSV file for UTF-8 only if it begins with a byte order mark.
+    with file.open("w", encoding="utf-8-sig", errors="replace", newline="") as opened:
         table = csv.writer(opened)
         table.writerow(["submission", "state", *ids, "points", "late", "score", "of"])
         for grade in report.grades:
             states = [report.state(grade, column) for column in report.columns]
-            ends = [report.points(grade), report.late(grade), report.score(grade), report.most]
+            points, score, most = map(
+                _number, (report.points(grade), report.score(grade), report.most)
+            )
+            ends = [points, report.late(grade), score, most]
             table.writerow([_inert(grade.name), grade.state, *states, *ends])
 
 
@@ -168,6 +252,10 @@ def _inert(text: str) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "isolated": not report.isolation,
+        "rules": str(report.rules.path) if report.rules.path else None,
+        "graded": report.graded.isoformat(timespec="seconds"),
+        "not_submitted": list(report.rules.late.others) if report.rules.late else [],
+        "time_unknown": report.timeless,
         "points": {column.id: column.points for column in report.columns},
         "submissions": [
             {
@@ -221,10 +309,16 @@ def _gradescope(report: Report, grade: Grade) -> dict[str, Any]:
     }
 
 
+def _shown(diff: str) -> str:
+    """Return a diff without the names that git gives to contents."""
+    return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
+
+
 def _page(report: Report) -> str:
     """Return the page: what students wrote in it is text, whatever it looks like."""
     templates = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(templates), autoescape=True, trim_blocks=True)
+    environment.filters |= {"number": _number, "diff": _shown, "summary": summary}
     script, style = (
         Markup((templates / f"report.{end}").read_text("utf-8")) for end in ("js", "css")
     )
@@ -238,7 +332,7 @@ def _page(report: Report) -> str:
         lessons=lessons,
         items=report.items(),
         solutions=solutions,
-        marks={state: MARKS[state][0] for state in STATES} | {UNREADABLE: "!"},
+        marks=_MARKS,
         script=script,
         style=style,
         script_hash=_hash(script),

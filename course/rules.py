@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import math
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
+from course.submissions import without_end
 
 EARLIER = "earlier"
 """The name of the task that every earlier lesson's tasks still pass."""
@@ -19,19 +22,27 @@ EARLIER = "earlier"
 
 @dataclass(frozen=True)
 class Late:
-    """What a late submission loses: after `days` free ones, so many percent for each day begun."""
+    """What a late submission loses: after `free` days, so many percent for each day begun."""
 
     due: datetime
-    days: int
+    free: int
     percent: float
+    table: Path
+    """The file that says when each submission came."""
     times: dict[str, datetime]
+    others: tuple[str, ...] = ()
+    """The names in the table that no submission has."""
+
+    def days(self, name: str) -> int | None:
+        """Return how many days late a submission is, begun ones too; None: its time is unknown."""
+        if name not in self.times:
+            return None
+        return max(math.ceil((self.times[name] - self.due).total_seconds() / 86400), 0)
 
     def lost(self, name: str) -> float | None:
         """Return the share of its points that a submission loses; None if its time is unknown."""
-        if name not in self.times:
-            return None
-        seconds = (self.times[name] - self.due).total_seconds()
-        return min(max(math.ceil(seconds / 86400) - self.days, 0) * self.percent / 100, 1.0)
+        days = self.days(name)
+        return None if days is None else min(max(days - self.free, 0) * self.percent / 100, 1.0)
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,15 @@ class Rules:
     points: dict[str, float] = field(default_factory=dict)
     """Points a task, by its id; `default` for the others, `earlier` for that one of each lesson."""
     late: Late | None = None
+    path: Path | None = None
+    """The file that they are from."""
+
+    @property
+    def source(self) -> str:
+        """Say which rules these are."""
+        if self.path is None:
+            return "No rules file: a point a task, nothing is late."
+        return f"Rules: {self.path}"
 
     def checks_earlier(self, course: Course, lesson: Lesson) -> bool:
         """Tell whether the tasks of the lessons before are checked again in a lesson."""
@@ -65,63 +85,129 @@ class Rules:
         return self.points.get(kind, 1.0)
 
 
-def load(path: Path | None, course: Course) -> Rules:
+def load(path: Path | None, course: Course, names: Collection[str] = ()) -> Rules:
     """Read the rules from a TOML file; without one, a task is a point and nothing is late.
 
-    Raises `CourseError` where the file cannot be read or says what no rules can.
+    `names` are the submissions', which the table of times is for. Raises `CourseError` where a
+    file cannot be read or says what no rules can.
     """
     if path is None:
         return Rules()
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
-        return _rules(data, path, course)
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{path} is no TOML file: it is no text in UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise CourseError(f"{path} is no TOML file: {error}.") from error
+    try:
+        return _rules(data, path, course, names)
+    except ValueError as error:
         raise CourseError(f"{path}: {error}") from error
 
 
-def _rules(data: dict[str, Any], path: Path, course: Course) -> Rules:
+def _rules(data: dict[str, Any], path: Path, course: Course, names: Collection[str]) -> Rules:
     _only(data, {"lessons", EARLIER, "points", "late"}, "The rules")
-    lessons = tuple(
-        course.lesson(_whole(number, "A lesson")).number for number in data.get("lessons", ())
-    )
+    lessons = _lessons(data["lessons"], course) if "lessons" in data else ()
     earlier = data.get(EARLIER, True)
     if not isinstance(earlier, bool):
         raise ValueError(f"earlier is true or false, not {earlier!r}.")
-    given = data.get("points", {})
+    points = _points(data.get("points", {}), lessons, course)
+    late = _late(data["late"], path, names) if "late" in data else None
+    return Rules(lessons, earlier, points, late, path)
+
+
+def _lessons(given: Any, course: Course) -> tuple[int, ...]:
+    if not isinstance(given, list):
+        raise ValueError("lessons is a list, such as [1].")
+    if not given:
+        raise ValueError("lessons is empty: leave the line out, and all that is handed in counts.")
+    lessons = tuple(course.lesson(_whole(number, "A lesson")).number for number in given)
+    if len(set(lessons)) < len(lessons):
+        raise ValueError("lessons names a lesson twice.")
+    return lessons
+
+
+def _points(given: Any, lessons: tuple[int, ...], course: Course) -> dict[str, float]:
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if isinstance(value, dict) and value:  # what TOML makes of a dot that is not in quotes
+            id_ = f"{name}.{next(iter(value))}"
+            raise ValueError(f'points: write {id_} in quotes, "{id_}".')
     tasks = {task.id for lesson in course.lessons for task in lesson.tasks}
     tasks |= {f"{lesson.number}.{EARLIER}" for lesson in course.lessons[1:]}
     _only(given, tasks | {"default", EARLIER}, "points")
-    points = {name: _number(value, f"points {name}") for name, value in given.items()}
-    return Rules(lessons, earlier, points, _late(data["late"], path) if "late" in data else None)
+    for name in given:
+        if lessons and name in tasks and int(name.partition(".")[0]) not in lessons:
+            raise ValueError(f"points: {name!r} is of a lesson that lessons does not name.")
+    return {name: _number(value, f"points {name}") for name, value in given.items()}
 
 
-def _late(data: dict[str, Any], path: Path) -> Late:
+def _late(data: Any, path: Path, names: Collection[str]) -> Late:
     _only(data, {"due", "free_days", "percent_a_day", "submitted"}, "late")
     for name in ("due", "percent_a_day", "submitted"):
         if name not in data:
             raise ValueError(f"late needs {name}.")
     if not isinstance(data["due"], datetime):
         raise ValueError("late.due is a date with a time, such as 2026-11-22T23:59:00+01:00.")
-    days = _whole(data.get("free_days", 0), "free_days")
-    times = _times(path.parent / str(data["submitted"]))
-    return Late(_aware(data["due"]), days, _number(data["percent_a_day"], "percent_a_day"), times)
+    free = _whole(data.get("free_days", 0), "free_days")
+    percent = _number(data["percent_a_day"], "percent_a_day")
+    if percent > 100:
+        raise ValueError(f"percent_a_day is at most 100, not {percent:g}.")
+    table = path.parent / str(data["submitted"])
+    try:
+        times, others = _times(table, names)
+    except FileNotFoundError:
+        raise CourseError(
+            f"{path} names the table {data['submitted']}, and {table.resolve()} is not there."
+        ) from None
+    except OSError as error:
+        raise CourseError(f"{table} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{table} is no text in UTF-8: save it as CSV UTF-8.") from error
+    return Late(_aware(data["due"]), free, percent, table, times, others)
 
 
-def _times(path: Path) -> dict[str, datetime]:
-    """Read when each submission came: a CSV file with the columns `submission` and `submitted`."""
-    times = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                times[row["submission"]] = _aware(datetime.fromisoformat(row["submitted"].strip()))
-            except (KeyError, AttributeError, ValueError, TypeError):
-                raise ValueError(
-                    f"{path}, line {number}: it needs the columns submission and submitted, with a "
-                    "time such as 2026-11-22T20:15:00+01:00."
-                ) from None
-    return times
+def _times(table: Path, names: Collection[str]) -> tuple[dict[str, datetime], tuple[str, ...]]:
+    """Read when each submission came, and which rows are of none.
+
+    A row has a submission's name, or that of its file: of `ada` and `ada.zip`, both can be there.
+    """
+    times, others, lines = {}, [], dict[str, int]()
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        try:
+            _needs_columns(table, rows.fieldnames or ())
+            for row in rows:
+                where = f"{table}, line {rows.line_num}"
+                given = (row["submission"] or "").strip()
+                if not given:  # a spreadsheet's empty rows
+                    continue
+                name = given if given in names else without_end(given)
+                if name in lines:
+                    raise CourseError(f"{where}: {given!r} has a row already, line {lines[name]}.")
+                lines[name] = rows.line_num
+                if said := (row["submitted"] or "").strip():
+                    times[name] = _time(said, where)
+                if name not in names:
+                    others.append(given)
+        except csv.Error as error:
+            raise CourseError(f"{table} is no CSV file: {error}.") from error
+    return times, tuple(others)
+
+
+def _needs_columns(table: Path, names: Collection[str]) -> None:
+    if not {"submission", "submitted"} <= set(names):
+        has = f"the columns {', '.join(map(repr, names))}" if names else "no columns"
+        raise CourseError(f"{table}, line 1: it has {has}; it needs submission and submitted.")
+
+
+def _time(said: str, where: str) -> datetime:
+    try:
+        return _aware(datetime.fromisoformat(said))
+    except ValueError:
+        sentence = f"{where}: {said!r} is no time such as 2026-11-22T20:15:00+01:00."
+        raise CourseError(sentence) from None
 
 
 def _aware(time: datetime) -> datetime:
@@ -134,7 +220,8 @@ def _only(data: Any, names: set[str], what: str) -> None:
         raise ValueError(f"{what} is no table.")
     for name in data:
         if name not in names:
-            raise ValueError(f"{what}: there is no {name!r}.")
+            (near,) = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0)
+            raise ValueError(f"{what}: there is no {name!r}. Did you mean {near!r}?")
 
 
 def _number(value: Any, what: str) -> float:

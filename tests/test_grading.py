@@ -504,7 +504,7 @@ def test_the_report_is_inert(graded: Class) -> None:
     page = (graded.out / "report.html").read_text("utf-8")
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "<img" not in page
-    with (graded.out / "grades.csv").open(encoding="utf-8", newline="") as file:
+    with (graded.out / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         names = [row["submission"] for row in csv.DictReader(file)]
     assert "'=cmd()" in names
     assert len(names) == len(graded.grades)

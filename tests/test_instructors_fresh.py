@@ -103,11 +103,11 @@ def test_the_workflow_and_the_grades(clone: Path) -> None:
     done = run(block("Grade"), clone)
     assert done.returncode == 0, done.stderr
     assert (clone.parent / "grades" / "report.html").is_file()
-    with (clone.parent / "grades" / "grades.csv").open(encoding="utf-8", newline="") as file:
+    with (clone.parent / "grades" / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
     assert {name: row["late"] for name, row in rows.items()} == {
         "ada": "",
-        "bob": "",
+        "bob": "1 day, free",
         "陈明": "-20 %",
     }
     points = float(rows["陈明"]["points"])

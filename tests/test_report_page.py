@@ -91,13 +91,28 @@ def test_a_mark_leads_to_its_verdict(page: Page, report: Path) -> None:
     expect(verdict).to_be_hidden()
     page.get_by_role("row", name="ada").get_by_role("link", name="✗").click()
     expect(verdict).to_be_in_viewport()
+    expect(verdict).to_contain_text("ada · 1.3")
+    expect(verdict).to_contain_text("failed, 0 of 1")
     expect(page.get_by_text("expected 'Buy milk'").nth(1)).to_be_visible()
+
+
+def test_on_a_phone_nothing_that_counts_is_off_the_screen(page: Page, report: Path) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(report.as_uri())
+    score = page.locator("tbody strong").first
+    expect(score).to_be_in_viewport(ratio=1)
+    cells = page.locator(".items tbody td")
+    cells.nth(1).evaluate("cell => { cell.textContent = '1\xa0failed, '.repeat(40) }")
+    for cell in cells.all():
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
 
 
 def test_the_diffs_stand_side_by_side_in_colour(page: Page, report: Path) -> None:
     page.goto(report.as_uri())
     page.locator("#s1 summary").click()
     own, solution = page.locator("#s1 .diff").all()
+    heads = page.locator("#s1 h4").all_text_contents()
+    assert heads == ["What this student changed", "What the solution changes"]
     expect(own.locator(".add").filter(has_text="-- no code")).to_be_visible()
     expect(own.locator(".head").filter(has_text="+++ after/manage.py")).to_have_count(1)
     expect(own.locator(".add", has_text="+++ after/")).to_have_count(0)

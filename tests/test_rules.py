@@ -36,14 +36,21 @@ a second more,2026-11-23T20:00:01+01:00
 in another zone,2026-11-23T19:00:01+00:00
 two days more,2026-11-25T19:00:00
 a year,2027-11-22
+FAY,2026-11-22T18:00:00Z
+packed.tar.gz,2026-11-24T18:00:00Z
+no time,
+,
+,
 """
+NAMES = ["in time", "a year", "packed", "no time", "not in the list"]
+LATE = '[late]\ndue = 2026-11-22T20:00:00Z\npercent_a_day = {}\nsubmitted = "{}"'
 
 
 @pytest.fixture
 def rules(course: Course, tmp_path: Path) -> Rules:
     (tmp_path / "times.csv").write_text(TIMES, "utf-8")
     (tmp_path / "rules.toml").write_text(RULES, "utf-8")
-    return load(tmp_path / "rules.toml", course)
+    return load(tmp_path / "rules.toml", course, NAMES)
 
 
 def grade(course: Course, name: str, failed: str = "") -> Grade:
@@ -64,6 +71,8 @@ def grade(course: Course, name: str, failed: str = "") -> Grade:
         ("in another zone", 0.75),
         ("two days more", 0.5),
         ("a year", 0),
+        ("packed", 0.75),
+        ("no time", 1),
         ("not in the list", 1),
     ],
 )
@@ -72,7 +81,18 @@ def test_points_and_late_days(name: str, share: float, rules: Rules, course: Cou
     assert report.most == 5 * 2 + 10 + 5
     assert report.points(report.grades[0]) == report.most
     assert report.score(report.grades[0]) == report.most * share
-    assert (report.late(report.grades[0]) == "time unknown") == (name == "not in the list")
+    unknown = name in ("no time", "not in the list")
+    assert (report.late(report.grades[0]) == "time unknown") == unknown
+
+
+def test_a_row_is_of_the_submission_or_of_its_file(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(LATE.format(10, "times.csv"), "utf-8")
+    rows = "ada.tar.gz,2026-11-22\nada.zip,2026-11-24\nfay.zip,2026-11-22\nGUS,2026-11-22\n"
+    (tmp_path / "times.csv").write_text(f"submission,submitted\n{rows}", "utf-8")
+    late = load(tmp_path / "rules.toml", course, ["ada", "ada.zip", "fay", "gus"]).late
+    assert late
+    assert [late.days(name) for name in ("ada", "ada.zip", "fay", "gus")] == [0, 2, 0, None]
+    assert late.others == ("GUS",)
 
 
 def test_a_failed_task_costs_its_own_points(rules: Rules, course: Course) -> None:
@@ -102,28 +122,74 @@ def test_items_say_what_most_were_told(rules: Rules, course: Course) -> None:
     [
         ("lessons = [99]", "There is no lesson 99"),
         ('lessons = ["1"]', "A lesson is a whole number"),
-        ("lesson = [1]", "there is no 'lesson'"),
+        ("lessons = 1", "lessons is a list, such as [1]."),
+        ("lessons = []", "lessons is empty: leave the line out"),
+        ("lessons = [1, 1]", "lessons names a lesson twice"),
+        ("lesson = [1]", "there is no 'lesson'. Did you mean 'lessons'?"),
         ("earlier = 1", "earlier is true or false"),
         ('[points]\n"1.99" = 2', "there is no '1.99'"),
         ("[points]\ndefault = -1", "a number from 0 up"),
         ("[points]\ndefault = nan", "a number from 0 up"),
+        ("[points]\n1.6 = 1", 'write 1.6 in quotes, "1.6".'),
+        ('lessons = [1]\n[points]\n"2.5" = 1', "'2.5' is of a lesson that lessons does not name"),
         ("points = 3", "points is no table"),
+        ("late = 3", "late is no table"),
+        (LATE.format(101, "times.csv"), "percent_a_day is at most 100, not 101."),
         ("[late]\ndue = 2026-11-22T20:00:00Z", "late needs percent_a_day"),
         ('[late]\ndue = 2026-11-22\npercent_a_day = 1\nsubmitted = "t.csv"', "with a time"),
-        (
-            '[late]\ndue = 2026-11-22T20:00:00Z\npercent_a_day = 1\nsubmitted = "none.csv"',
-            "cannot be read",
-        ),
-        (
-            '[late]\ndue = 2026-11-22T20:00:00Z\npercent_a_day = 1\nsubmitted = "bad.csv"',
-            "bad.csv, line 2: it needs the columns",
-        ),
-        ("lessons = [", "rules.toml"),
+        (LATE.format(1, "."), "cannot be read"),
+        ("lessons = [", "rules.toml is no TOML file: "),
+        ("a = " + "[" * 9999, "rules.toml is no TOML file: "),
     ],
 )
 def test_what_no_rules_can_say(text: str, says: str, course: Course, tmp_path: Path) -> None:
-    (tmp_path / "bad.csv").write_text("submission,submitted\nada,yesterday\n", "utf-8")
     (tmp_path / "rules.toml").write_text(text, "utf-8")
     with pytest.raises(CourseError) as raised:
         load(tmp_path / "rules.toml", course)
+    assert says in str(raised.value)
+
+
+def test_a_binary_file_is_no_toml(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CourseError, match=r"rules\.toml is no TOML file: it is no text in UTF-8"):
+        load(tmp_path / "rules.toml", course)
+
+
+def test_a_table_that_is_missing_is_named(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(LATE.format(1, "none.csv"), "utf-8")
+    with pytest.raises(CourseError) as raised:
+        load(tmp_path / "rules.toml", course)
+    table = (tmp_path / "none.csv").resolve()
+    assert str(raised.value).endswith(
+        f"rules.toml names the table none.csv, and {table} is not there."
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (
+            "submission,submitted\nada,\nbob,22.11.2026 18:02\n",
+            "line 3: '22.11.2026 18:02' is no time such as 2026-11-22T20:15:00+01:00.",
+        ),
+        (
+            "Name,When\nada,2026-11-22\n",
+            "line 1: it has the columns 'Name', 'When'; it needs submission and submitted.",
+        ),
+        ("", "line 1: it has no columns; it needs submission and submitted."),
+        (
+            "submission,submitted\nada,2026-11-22\nada.zip,2026-11-23\n",
+            "line 3: 'ada.zip' has a row already, line 2.",
+        ),
+        ("submission,submitted\nada,\udcff", "times.csv is no text in UTF-8"),
+        (f"submission,submitted\n{'a' * 200_000},", "times.csv is no CSV file: field larger than"),
+    ],
+)
+def test_what_no_table_of_times_can_say(
+    table: str, says: str, course: Course, tmp_path: Path
+) -> None:
+    (tmp_path / "times.csv").write_text(table, "utf-8", errors="surrogateescape")
+    (tmp_path / "rules.toml").write_text(LATE.format(10, "times.csv"), "utf-8")
+    with pytest.raises(CourseError) as raised:
+        load(tmp_path / "rules.toml", course, ["ada", "bob"])
     assert says in str(raised.value)
