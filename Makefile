@@ -18,9 +18,12 @@ from = $(if $(FROM),--from '$(subst ','\'',$(FROM))')
 submissions = $(if $(SUBMISSIONS),'$(subst ','\'',$(SUBMISSIONS))')
 rules = $(if $(RULES),--rules '$(subst ','\'',$(RULES))')
 out = $(if $(OUT),--out '$(subst ','\'',$(OUT))')
-# What someone has given who meant SUBMISSIONS, RULES or OUT.
-misspelt = $(strip $(foreach name,SUBMISSION RULE OUTPUT,$(if $(findstring command,$(origin $(name))),$(name))))
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
+
+# A name that is misspelt, as in PROT=8000, would be passed over in silence.
+takes = PORT FROM IN STAT SERVE SUBMISSIONS RULES OUT PYTHON
+given = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(takes),$(given)),$(error There is no $(name)= here: make alone lists what each command takes))
 
 help: ## list the commands
 	@echo 'N is the number of a lesson.'
@@ -44,7 +47,7 @@ check: ## see how far you are in every lesson you have started
 hint-%: FORCE ## get a hint for lesson N, and a bigger one when you ask again
 	@$(call course,hint $*)
 
-diff-%: FORCE ## compare yours with the solution (IN=DIR: what is in DIR; STAT=1: files only)
+diff-%: FORCE ## compare yours with the solution (IN=PATH: a folder or archive there; STAT=1: files only)
 	@$(call course,diff $* $(in) $(stat))
 
 step-%: FORCE ## see what lesson N adds to the one before (STAT=1: files only)
@@ -69,8 +72,7 @@ progress: ## see which tasks of all lessons are done
 	@$(call course,progress)
 
 grade: ## grade a class (SUBMISSIONS=DIR: one folder or archive a student; RULES=FILE; OUT=DIR)
-	@$(if $(misspelt),echo "There is no $(misspelt) here: type make grade SUBMISSIONS=DIR RULES=FILE OUT=DIR." >&2; \
-	exit 2,$(call course,grade $(submissions) $(rules) $(out)))
+	@$(call course,grade $(submissions) $(rules) $(out))
 
 docs: ## build the site of the pages, in build/site
 	@$(call course,docs)

@@ -122,8 +122,8 @@ def solution(number: int, port: int) -> None:
 
 @main.command()
 @click.argument("number", type=click.IntRange(min=0), metavar="[LESSON]", required=False)
-@click.option("--path", type=click.Path(path_type=Path), help="Check this, not your copy.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write verdicts here.")
+@click.option("--path", type=path, help="Check this, not your copy.")
+@click.option("--json", "json_file", type=path, help="Write verdicts here.")
 def check(number: int | None, path: Path | None, json_file: Path | None) -> None:
     """Say how the tasks of a lesson stand; without LESSON, of all lessons so far.
 
@@ -291,9 +291,7 @@ def hint(number: int) -> None:
 
 @main.command()
 @number
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), help="Not your copy: this folder or archive."
-)
+@click.option("--in", "folder", type=path, help="Not your copy: this folder or archive.")
 @stat
 def diff(number: int, folder: Path | None, stat: bool) -> None:
     """Compare your copy of a lesson with the solution."""

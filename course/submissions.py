@@ -120,9 +120,9 @@ def read(submission: Submission, course: Course) -> Work:
             return _work(files, course)
     except tarfile.ReadError:
         raise Unreadable(_no_archive(path)) from None
-    except PermissionError as error:
-        raise Unreadable(f"It cannot be read: {error.strerror}.") from error
-    except (OSError, EOFError, RuntimeError, ValueError, NotImplementedError, MemoryError) as error:
+    except OSError as error:
+        raise Unreadable(f"It cannot be read: {error.strerror or error}.") from error
+    except (EOFError, RuntimeError, ValueError, NotImplementedError, MemoryError) as error:
         raise Unreadable(f"It cannot be read: {error}.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise Unreadable(f"The archive is damaged: {error}.") from error

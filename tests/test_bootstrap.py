@@ -580,6 +580,20 @@ class TestMake:
         ran = make("PYTHON=./python", *target.split())
         assert (ran.stdout, ran.stderr) == (command, "")
 
+    @pytest.mark.parametrize(
+        "said", ["lesson-1 PROT=8000", "grade SUBMISSIONS=x RULE=y", "check-1 port=8000"]
+    )
+    def test_a_variable_that_no_command_takes_stops_it(self, make, said):
+        ran = make("PYTHON=./python", *said.split())
+        name = said.split()[-1].partition("=")[0]
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert f"There is no {name}= here: make alone lists what each command takes." in ran.stderr
+
+    def test_it_knows_every_variable_that_a_command_takes(self):
+        text = (ROOT / "Makefile").read_text("utf-8")
+        (known,) = re.findall(r"^takes = (.*)$", text, re.MULTILINE)
+        assert set(known.split()) == set(re.findall(r"\$\(([A-Z]+)\)", text))
+
     def test_alone_it_lists_every_target_and_needs_no_python(self, make):
         listed = re.findall(r"^  make (\S+) +\S", make("PYTHON=no-python").stdout, re.MULTILINE)
         text = (ROOT / "Makefile").read_text("utf-8")
