@@ -423,3 +423,15 @@ def test_a_server_that_takes_connections_and_does_not_answer(
     assert "hang" in raised.value.trace
     coloured = Finished(0, "ended", "", "\x1b[33mPress CTRL+C to quit\x1b[0m\n")
     assert last_line(coloured) == "Press CTRL+C to quit"
+
+
+def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
+    course: Course, checker: Checker
+) -> None:
+    lesson = course.lesson(0)
+    start = "    g.started = perf_counter()\n"
+    late = f"    __import__('time').sleep(0.1 if request.method == 'POST' else 0)\n{start}"
+    copy = take(lesson.solution).replacing("app.py", start, late)
+    wanted = frozenset({"test_timing_is_its_own"})
+    found = checker.results(lesson, copy, lesson.checks, wanted)
+    assert found["test_timing_is_its_own"].state == PASSED
