@@ -257,7 +257,7 @@ def test_seed_in_batches(site: Site) -> None:
 
 def test_pages(site: Site) -> None:
     """The list is shown 20 at a time, the newest first, with a way on but at the ends."""
-    insert(site, todos(45))
+    put(site, todos(45))
     page = site.get("/todos")
     for newest, oldest, older in ((45, 26, True), (25, 6, True), (5, 1, False)):
         shows_todos(page, newest, oldest)
@@ -270,7 +270,7 @@ def test_pages(site: Site) -> None:
 
 def test_pages_back(site: Site) -> None:
     """Newer leads back over the same todos; Newest and Oldest lead to the ends."""
-    insert(site, todos(45))
+    put(site, todos(45))
     page = site.get("/todos")
     oldest = follow(site, page, "Oldest")
     has_links(oldest, newer=True, older=False)
@@ -287,7 +287,7 @@ def test_pages_back(site: Site) -> None:
 
 def test_pages_of_a_search(site: Site) -> None:
     """The links keep what is searched for."""
-    insert(site, [f"{'Red' if i % 2 else 'Blue'} {i}" for i in range(60)])
+    put(site, [f"{'Red' if i % 2 else 'Blue'} {i}" for i in range(60)])
     first = site.get("/todos?q=red")
     shows_reds(first, 59, 21)
     last = follow(site, first, "Older")
@@ -300,7 +300,7 @@ def test_pages_of_a_search(site: Site) -> None:
 
 def test_cost_of_a_page(site: Site) -> None:
     """SQLite takes no more steps for a page where there are many rows before or behind it."""
-    insert(site, todos(60))
+    put(site, todos(60))
     few = steps(site, 1)
     insert(site, todos(840))
     many = steps(site, 10)
@@ -315,7 +315,7 @@ def test_cost_of_a_page(site: Site) -> None:
 
 def test_odd_pages(site: Site) -> None:
     """Whatever stands in the address of a page, there is one, and it links to none that is not."""
-    insert(site, todos(45))
+    put(site, todos(45))
     page = site.get("/todos")
     for word in ("Older", "Oldest"):
         address = link(page, word)
@@ -401,6 +401,12 @@ def table(db: sqlite3.Connection) -> str:
             return f'"{name}"'
     expect(False, "The database", "a table with the columns id, title and completed", "none")
     raise AssertionError
+
+
+def put(site: Site, titles: list[str]) -> None:
+    """Serve the app, and put todos into its database, past it."""
+    site.serve()  # first: an app that starts as the copy was written is there at once
+    insert(site, titles)
 
 
 def insert(site: Site, rows: list[str] | list[None]) -> None:

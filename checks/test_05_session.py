@@ -15,7 +15,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from checks.test_00_request import add
 from checks.test_02_blueprint import new_todo
-from checks.test_03_sqlalchemy import follow, insert, listed, table, todos
+from checks.test_03_sqlalchemy import follow, listed, put, table, todos
 from course.answers import Page, expect
 from course.browser import Browser
 from course.site import Site
@@ -599,7 +599,7 @@ def test_own_pages(site: Site) -> None:
     register(site, "Ann")
     for title in ("Ann's first", "Ann's second"):
         add(site, title).redirects_to("/todos")
-    insert(site, todos(25))
+    put(site, todos(25))
     page = site.get("/todos")
     mine = ["Ann's second", "Ann's first"]
     expect(listed(page) == mine, page.did, f"{mine}", listed(page))

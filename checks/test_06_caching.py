@@ -529,6 +529,7 @@ def insert_users(site: Site, *names: str) -> list[int]:
 
 def insert_todos(site: Site, rows: list[dict[str, Any]]) -> None:
     """Put todos into the database, past the app: `completed`, `owner`, `created` may be missing."""
+    site.serve()  # it runs beforehand, which is quickest
     now = datetime.now(UTC)
     with site.database() as db:
         todos = table(db)

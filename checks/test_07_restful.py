@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from checks.test_02_blueprint import blueprint_of, navigation
-from checks.test_03_sqlalchemy import insert, table
+from checks.test_03_sqlalchemy import insert, put, table
 from checks.test_05_session import register
 from checks.test_06_caching import shows_now, visit
 from course.answers import Page, expect
@@ -57,7 +57,7 @@ print(statements, "statements")
 
 def test_list_and_one(site: Site) -> None:
     """The list is a JSON array, the newest first, and each todo has a path of its own."""
-    insert(site, ["First", "Second"])
+    put(site, ["First", "Second"])
     todos = listed(site.get(API))
     expect(titles(todos) == ["Second", "First"], f"GET {API}", "Second, First", titles(todos))
     for todo in todos:
@@ -89,7 +89,7 @@ def test_resources(site: Site) -> None:
 
 def test_fields(site: Site) -> None:
     """A todo has five fields, and each has its type."""
-    insert(site, ["Buy milk"])
+    put(site, ["Buy milk"])
     with site.database() as db:
         db.execute(f"UPDATE {table(db)} SET completed = 1")
     insert(site, ["Buy tea"])
@@ -102,7 +102,7 @@ def test_fields(site: Site) -> None:
 
 def test_url(site: Site) -> None:
     """The url of a todo is absolute, and leads to it wherever the app stands."""
-    insert(site, ["Buy milk"])
+    put(site, ["Buy milk"])
     leads(site, "", "localhost")
     leads(site, "", "todos.example:8080")
     site.start(mount="/below")
@@ -310,7 +310,7 @@ def test_gone_meanwhile(site: Site) -> None:
 
 def test_any_origin(site: Site) -> None:
     """Pages of any origin may read every answer of the API, and nothing else."""
-    insert(site, ["One"])
+    put(site, ["One"])
     for origin in ("https://anywhere.example", "null"):
         headers = {"Origin": origin}
         for method, path in (
@@ -338,7 +338,7 @@ def test_any_origin(site: Site) -> None:
 
 def test_preflight(site: Site) -> None:
     """A browser that asks first is told which methods it may send, and JSON."""
-    insert(site, ["One"])
+    put(site, ["One"])
     for path, methods in ((API, {"GET", "POST"}), (f"{API}/1", {"GET", "PATCH", "DELETE"})):
         headers = {
             "Origin": "https://anywhere.example",
@@ -424,7 +424,7 @@ def test_other_sites_are_guests(site: Site) -> None:
 
 def test_pages(site: Site) -> None:
     """The list comes a page at a time, the newest first."""
-    insert(site, [f"Todo {number}" for number in range(1, 46)])
+    put(site, [f"Todo {number}" for number in range(1, 46)])
     for query, newest, oldest in (
         ("", 45, 26),
         ("?page=2", 25, 6),
@@ -443,7 +443,7 @@ def test_pages(site: Site) -> None:
 
 def test_link(site: Site) -> None:
     """The header Link leads to the first page, the one before and the one after."""
-    insert(site, [f"Todo {number}" for number in range(1, 41)])
+    put(site, [f"Todo {number}" for number in range(1, 41)])
     seen, here, rels = [], f"{API}?per_page=10", []
     while here and len(seen) < 60:
         page = site.get(here)
@@ -471,7 +471,7 @@ def test_link(site: Site) -> None:
 
 def test_last_link(site: Site) -> None:
     """There is no next after the last page that may be asked for, though todos follow."""
-    insert(site, [f"Todo {number}" for number in range(1, 10_003)])
+    put(site, [f"Todo {number}" for number in range(1, 10_003)])
     page = site.get(f"{API}?page=10000&per_page=1").has_status(200)
     links = link_header(page)
     expect("prev" in links, page.did, 'a link with rel="prev"', page.headers.get("Link", "none"))
@@ -480,7 +480,7 @@ def test_last_link(site: Site) -> None:
 
 def test_page_refuses(site: Site) -> None:
     """A page that is no number within bounds is refused, with the name of what is wrong."""
-    insert(site, ["One"])
+    put(site, ["One"])
     listed(site.get(f"{API}?page=1&per_page=1"), 1)
     odd = ["", "0", "-1", "x", "1.5", "1e3", "%00", "1%0a", "%ff", "²", "1" * 30, "9" * 5000]
     for name in ("page", "per_page"):
@@ -530,7 +530,7 @@ def test_stats_follow(site: Site) -> None:
     shows_now(site, "1 of 1 todos", "after a PATCH")
     site.request("DELETE", path_of(todo)).has_status(204)
     shows_now(site, "0 of 0 todos", "after a DELETE")
-    insert(site, ["One", "Two"])
+    put(site, ["One", "Two"])
     add(site, {"title": "Three"})
     shows_now(site, "0 of 3 todos", "after another POST")
     site.request("DELETE", API).has_status(204)

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from http.cookies import CookieError, Morsel, SimpleCookie
@@ -44,12 +45,23 @@ class Page:
         self.cookies = read_cookies(response.headers.get_list("Set-Cookie"))
         """The cookies that come with it, by name: `page.cookies["session"]["httponly"]`."""
         self.body = response.content.decode("utf-8", "replace")
-        self.html = BeautifulSoup(self.body, "html.parser")
-        strings = [
-            text for text in self.html.strings if text.parent and text.parent.name != "title"
-        ]
-        self.words = " ".join(" ".join(strings).split())
-        self._glued = " ".join("".join(strings).split())
+
+    @cached_property
+    def html(self) -> BeautifulSoup:
+        """The page's elements."""
+        return BeautifulSoup(self.body, "html.parser")
+
+    @cached_property
+    def words(self) -> str:
+        """What is read on the page, with a space between two elements."""
+        return " ".join(" ".join(self._strings()).split())
+
+    @cached_property
+    def _glued(self) -> str:
+        return " ".join("".join(self._strings()).split())
+
+    def _strings(self) -> list[str]:
+        return [text for text in self.html.strings if text.parent and text.parent.name != "title"]
 
     def has_status(self, *expected: int) -> Self:
         """Expect one of these statuses."""

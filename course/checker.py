@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,9 +26,11 @@ from course.diagnosis import Diagnosis
 from course.errors import CourseError
 from course.preparing import Prepared, compiled, prepare
 from course.processes import ForkServer, ForkServers, fork
+from course.runner import Runner
 from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
+from course.written import Written
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SHARES = CORES + 1  # a check waits for its processes about half of the time
@@ -221,7 +224,6 @@ class _Plugin:
         self._ways, self._wanted, self._scratch = ways, wanted, scratch
         self._shares, self._following = shares, following
         self._until = time.monotonic() + LESSON_SECONDS
-        self._hung: dict[str, TimedOut] = {}
         self.results: dict[str, Result] = {}
         self.trouble = ""
         self.unwanted = False
@@ -232,13 +234,14 @@ class _Plugin:
         if time.monotonic() > self._until:
             within = f"their end within {LESSON_SECONDS:g} seconds"
             raise TimedOut("The checks", within, "some that had not begun")
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name:
-            scratch = Path(name)
-            folder = scratch / "lesson"
-            self._ready.copy.write(folder)
-            site = Site(self._forks, folder, scratch, self._ways, self._hidden, self._hung)
-            yield site
-            site.stop()
+        scratch = self._own / "check"
+        written = Written(self._ready.copy, scratch / "lesson")
+        site = Site(self._runner, written, scratch, self._ways)
+        yield site
+        site.stop()
+        gone = tempfile.mkdtemp(dir=self._own)  # the next check has a folder of the same name
+        scratch.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what is not a check of this lesson's tasks, and put first what comes first."""
@@ -275,6 +278,10 @@ class _Plugin:
                         del shares[ready]
 
     def _run_share(self, queue: _Queue) -> Iterator[tuple[str, Result]]:
+        self._own = Path(tempfile.mkdtemp(dir=self._scratch))
+        templates = self._own / "templates"
+        templates.mkdir()
+        self._runner = Runner(self._forks, self._hidden, templates)
         for item in queue:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if item.name in self.results:

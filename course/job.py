@@ -6,6 +6,8 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
+import functools
+import gc
 import hashlib
 import importlib.util
 import json
@@ -13,11 +15,14 @@ import os
 import resource
 import runpy
 import signal
+import socket
 import sys
 import threading
 import time
 import traceback
+import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MEMORY_LIMIT = 1024 * 1024 * 1024
@@ -37,43 +42,52 @@ PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-def run_job(job: dict[str, Any], out: int, err: int, ready: int, listener: int) -> None:
+def run_job(job: dict[str, Any], fds: list[int], orders: int) -> None:
     """Become the program that `job` names, and never return.
+
+    `fds` are where it writes, output and errors, and its `ready` and `listener`.
 
     `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`,
     `env`, `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever
     host and port the program names), `mount` (a path below which to serve it), `broken_route` (a
-    path whose view fails) and `hidden` (modules that the student's own files hide).
+    path whose view fails), `hidden` (modules that the student's own files hide), `zygote` (become
+    one, which takes `orders`) and `templates` (a folder for those that are compiled).
     """
-    os.setsid()
-    die_with_parent()  # which may be killed
-    os.chdir(job["cwd"])
-    os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    _close_all_but({0, 1, 2, ready, listener} if job["serve"] else {0, 1, 2})
+    out, err, ready, listener = fds
+    _begin(job, out, err)
+    needed = {ready, listener, orders} if job["serve"] or job["zygote"] else set()
+    _close_all_but({0, 1, 2} | needed)
     os.environ.clear()
     os.environ.update(job["env"])
     time.tzset()  # the process that forked us has read another TZ
     _open_streams()
-    _limit(job["seconds"])
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
     for hidden in job["hidden"]:
         for name in [name for name in sys.modules if name.partition(".")[0] == hidden]:
             del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
     _hash_quickly()
+    _keep_templates(job["templates"])
     code = 1
     try:
-        if job["serve"]:
-            _serve_on(listener, ready, job["mount"], job["broken_route"])
-        _run(job["argv"])
+        _Program(job, ready, listener, orders).run()
         code = 0
     except SystemExit as exit_:
         code = _exit_code(exit_)
     except BaseException:
         traceback.print_exc()
     _end(code)
+
+
+def _begin(job: dict[str, Any], out: int, err: int) -> None:
+    """Give this process a session, a folder, input, output and limits of its own."""
+    os.setsid()
+    die_with_parent()  # which may be killed
+    os.chdir(job["cwd"])
+    os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    _limit(job["seconds"])
 
 
 def die_with_parent() -> None:
@@ -107,6 +121,27 @@ def _hash_quickly() -> None:
     hashlib.scrypt = quick  # type: ignore[assignment]
 
 
+def _keep_templates(folder: str) -> None:
+    """Have Flask's templates compiled once, for all programs that are given this `folder`.
+
+    Jinja takes what it finds there for a file of the same path with the same contents.
+    """
+    templating = sys.modules.get("flask.templating")
+    if not folder or templating is None:
+        return
+    from jinja2 import FileSystemBytecodeCache
+
+    cache = FileSystemBytecodeCache(folder)
+    init = templating.Environment.__init__
+
+    @functools.wraps(init)
+    def with_cache(self: Any, *args: Any, **options: Any) -> None:
+        init(self, *args, **options)
+        self.bytecode_cache = self.bytecode_cache or cache
+
+    templating.Environment.__init__ = with_cache
+
+
 def _open_streams() -> None:
     # ruff: noqa: SIM115 - these stay open as long as the program runs
     sys.stdin = open(0, encoding="utf-8", closefd=False)
@@ -128,20 +163,8 @@ def _limit(seconds: float) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def _run(argv: list[str]) -> None:
-    if argv[0] == "-m":
-        sys.argv = argv[1:]
-        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = list(argv)
-        _must_be_text(argv[0])
-        runpy.run_path(argv[0], run_name="__main__")
-
-
-def _must_be_text(script: str) -> None:
-    """Refuse what `python script` refuses and `runpy` does not: bytes that are no text."""
-    with open(script, "rb") as file:
-        data = file.read()
+def _must_be_text(script: str, data: bytes) -> None:
+    """Refuse what `python script` refuses and `compile` does not: bytes that are no text."""
     try:
         importlib.util.decode_source(data)
     except (UnicodeDecodeError, SyntaxError):
@@ -177,34 +200,169 @@ def _end(code: int) -> None:
     os._exit(code)  # skips the interpreter's own farewell, which costs more than many a job
 
 
-def _serve_on(listener: int, ready: int, mount: str, broken_route: str) -> None:
-    """Have the program's server listen on `listener` and say on `ready` when it is about to.
+class _Program:
+    """The student's program. A zygote waits in it, and what is forked off that goes on from there.
 
-    Every way to Flask's own server (`app.run`, `flask run`, Flask-Script's `runserver`) ends in
-    Werkzeug's `run_simple`, so that is the one place to stand in for.
+    It waits where the program looks at its arguments for the first time, or is about to serve. What
+    it did before depends on nothing that differs from one job to another.
     """
-    from werkzeug import serving
-    from werkzeug.exceptions import NotFound
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-    class Quiet(serving.WSGIRequestHandler):
-        def log(self, *args: Any) -> None:
-            """Write no line for a request: standard error is for the student's own words."""
+    def __init__(self, job: dict[str, Any], ready: int, listener: int, orders: int) -> None:
+        self._job, self._ready, self._listener = job, ready, listener
+        self._orders = orders
 
-    def run_simple(hostname: str, port: int, application: Any, **_: Any) -> None:
-        if broken_route:
-            application.add_url_rule(broken_route, "_broken", _fail)
-        os.write(ready, json.dumps(_facts(application)).encode() + b"\n")
-        os.close(ready)
+    def run(self) -> None:
+        """Run it to its end."""
+        argv = self._job["argv"]
+        if self._job["serve"] or self._job["zygote"]:
+            self._serve_on_listener()
+        if argv[0] == "-m":
+            sys.argv = argv[1:]
+            runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+            return
+        with open(argv[0], "rb") as file:
+            source = file.read()
+        _must_be_text(argv[0], source)
+        main = types.ModuleType("__main__")
+        main.__file__ = argv[0]
+        sys.modules["__main__"] = main
+        if self._job["zygote"]:
+            _on_first_look_at_argv(self._arguments)
+        else:
+            sys.argv = argv
+        exec(compile(source, argv[0], "exec", dont_inherit=True), main.__dict__)
+
+    def _arguments(self) -> list[str]:
+        self._wait_as_zygote()
+        argv: list[str] = self._job["argv"]
+        return argv
+
+    def _wait_as_zygote(self) -> None:
+        """Where this is to become a zygote, and can: wait, and return in what is forked."""
+        known = {0, 1, 2, self._ready, self._listener, self._orders}
+        if self._job["zygote"] and _can_be_forked(known):
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os.write(self._ready, b'{"zygote": true}\n')
+            _close_all_but({0, 1, 2, self._orders})
+            self._job, self._ready, self._listener = _be_zygote(self._orders)
+        self._job["zygote"] = False
+
+    def _serve_on_listener(self) -> None:
+        """Have the program's server listen there, and say on `ready` when it is about to.
+
+        Every way to Flask's own server (`app.run`, `flask run`, Flask-Script's `runserver`) ends in
+        Werkzeug's `run_simple`, so that is the one place to stand in for.
+        """
+        from werkzeug import serving
+
+        run_simple = serving.run_simple
+
+        def stand_in(hostname: str, port: int, application: Any, **options: Any) -> None:
+            self._wait_as_zygote()
+            if self._job["serve"]:
+                self._serve(application)
+            else:
+                run_simple(hostname, port, application, **options)
+
+        _note_prefixes()
+        serving.run_simple = stand_in  # type: ignore[assignment]
+
+    def _serve(self, application: Any) -> None:
+        from werkzeug import serving
+        from werkzeug.exceptions import NotFound
+        from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+        class Quiet(serving.WSGIRequestHandler):
+            def log(self, *args: Any) -> None:
+                """Write no line for a request: standard error is for the student's own words."""
+
+        if broken := self._job["broken_route"]:
+            application.add_url_rule(broken, "_broken", _fail)
+        os.write(self._ready, json.dumps(_facts(application)).encode() + b"\n")
+        os.close(self._ready)
         served: Callable = application
-        if mount:
+        if mount := self._job["mount"]:
             served = DispatcherMiddleware(NotFound(), {mount: application})
         serving.make_server(
-            "unix://", 0, served, threaded=True, request_handler=Quiet, fd=listener
+            "unix://", 0, served, threaded=True, request_handler=Quiet, fd=self._listener
         ).serve_forever()
 
-    _note_prefixes()
-    serving.run_simple = run_simple  # type: ignore[assignment]
+
+def _on_first_look_at_argv(arguments: Callable[[], list[str]]) -> None:
+    """Call `arguments` when someone reads `sys.argv`, which is what that returns from then on."""
+    plain = type(sys)
+
+    class Sys(plain):  # type: ignore[misc, valid-type]
+        @property
+        def argv(self) -> list[str]:
+            found = arguments()
+            self.argv = found
+            return found
+
+        @argv.setter
+        def argv(self, argv: list[str]) -> None:
+            sys.__class__ = plain
+            sys.argv = argv
+
+    del sys.argv
+    sys.__class__ = Sys
+
+
+def _can_be_forked(known: set[int]) -> bool:
+    """Tell whether a fork of this process goes on as it would itself (Linux).
+
+    It does not where there are threads, which a fork lacks, or where it has started a process, read
+    what was typed, or opened a file, a connection or memory for several, which two would share.
+    """
+    if os.lseek(0, 0, os.SEEK_CUR) or " rw-s " in Path("/proc/self/maps").read_text():
+        return False
+    own = f"/proc/self/task/{os.getpid()}/children"
+    if len(os.listdir("/proc/self/task")) > 1 or Path(own).read_text():
+        return False
+    opened = set()
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # what has listed them is closed again
+            os.fstat(fd)
+            opened.add(fd)
+    return opened <= known
+
+
+def _be_zygote(orders: int) -> tuple[dict[str, Any], int, int]:
+    """Fork a process for each job that `orders` brings, and return there, and nowhere else.
+
+    Returns the job, its `ready` and its `listener`. What is told in turn is the process, and how it
+    has ended, as the supervisor's `waitpid` would say if it could wait for it.
+    """
+    gc.freeze()
+    with socket.socket(fileno=orders) as supervisor:
+        while True:
+            line, fds = receive(supervisor)
+            if not line:
+                os._exit(0)
+            pid = os.fork()
+            if pid == 0:
+                break
+            for fd in fds:
+                os.close(fd)
+            supervisor.sendall(pid.to_bytes(4, sys.byteorder))
+            supervisor.sendall(os.waitpid(pid, 0)[1].to_bytes(4, sys.byteorder))
+    job, (out, err, ready, listener) = json.loads(line), fds
+    _begin(job, out, err)
+    _close_all_but({0, 1, 2, ready, listener} if job["serve"] else {0, 1, 2})
+    return job, ready, listener
+
+
+def receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the line that comes next, and its descriptors; nothing where no line comes."""
+    line = b""
+    fds: list[int] = []
+    while not line.endswith(b"\n"):
+        chunk, passed, _, _ = socket.recv_fds(control, 65536, 4)
+        if not chunk:
+            return b"", []
+        line, fds = line + chunk, fds + passed
+    return line, fds
 
 
 _prefixes: dict[str, str | None] = {}

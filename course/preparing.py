@@ -56,7 +56,7 @@ def prepare(
                 finished = forks.start(job, Path(scratch)).wait()
                 if finished.reason == "ended" and finished.code == 0:
                     made = take(folder, made=True)
-                    return Prepared(Snapshot(copy.files | made.files), way)
+                    return Prepared(Snapshot(copy.files | made.files, made.empty), way)
             except (ConnectionError, CourseError):
                 break  # the program has ended what it runs in, or made what nobody can copy
             failure = failure or _failure(way, finished, folder)

@@ -40,6 +40,9 @@ FACTS_LIMIT = 1024 * 1024
 ANSWER_SECONDS = 5.0
 """How long what watches over a job may take to answer, which takes no time as a rule."""
 
+STDIN, SOCKET = "stdin", ".sock"
+"""In a job's scratch folder, the file with its input, and how the names of its sockets end."""
+
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
     "from course import forkserver; sys.path.remove(root);"
@@ -73,6 +76,8 @@ class Job:
     mount: str = ""
     broken_route: str = ""
     hidden: frozenset[str] = frozenset()
+    zygote: bool = False
+    templates: str = ""
 
 
 class ForkServer:
@@ -120,12 +125,15 @@ class ForkServer:
         """Tell whether a job has killed it."""
         return self._process.poll() is not None
 
-    def start(self, job: Job, scratch: Path) -> Program:
-        """Start `job`; `scratch` is a folder for what is needed beside its own."""
+    def start(self, job: Job, scratch: Path, zygote: Program | None = None) -> Program:
+        """Start `job`; `scratch` is a folder for what is needed beside its own.
+
+        It is forked off a `zygote` that runs, if any. Raises `OSError` where that has ended.
+        """
         self.imported()  # it listens by now
-        stdin = scratch / "stdin"
+        stdin = scratch / STDIN
         stdin.write_text(job.stdin, "utf-8")
-        address = scratch / f"{time.monotonic_ns()}.sock"
+        address = scratch / f"{time.monotonic_ns()}{SOCKET}"
         ready, ready_w = os.pipe()
         env = environment(scratch) | dict(job.env)
         message = {
@@ -138,8 +146,10 @@ class ForkServer:
             "mount": job.mount,
             "broken_route": job.broken_route,
             "hidden": sorted(job.hidden),
+            "zygote": job.zygote,
+            "templates": job.templates,
         }
-        control = self._connection()
+        control = zygote.connection() if zygote else self._connection()
         with socket.socket(socket.AF_UNIX) as listener:
             if job.serve:
                 listener.bind(str(address))
@@ -278,6 +288,17 @@ class Program:
             return found
         self.kill()  # nothing of ours has written that
         return None
+
+    def connection(self) -> socket.socket:
+        """Return a connection to what supervises this program, a zygote: for a job forked off it.
+
+        Raises `OSError` where it has ended.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"f"], [theirs.fileno()])
+        ours.settimeout(ANSWER_SECONDS)
+        return ours
 
     def output(self) -> tuple[str, str]:
         """Return what the program has written so far: standard output and standard error."""

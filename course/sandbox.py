@@ -32,7 +32,7 @@ PROCESSES = 100
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
-_OURS = ("__init__.py", "forkserver.py", "job.py")
+_OURS = ("__init__.py", "forkserver.py", "job.py", "supervisor.py")
 _EVERY = 0.05  # seconds between two looks at what it uses
 
 

@@ -7,6 +7,7 @@ import random
 import shlex
 import socket
 import sqlite3
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from bs4 import BeautifulSoup
 
 from course.answers import (
     REQUEST_SECONDS,
@@ -28,7 +30,8 @@ from course.answers import (
     last_line,
 )
 from course.browser import Browser
-from course.processes import SERVE_SECONDS, START_SECONDS, Finished, ForkServer, Job, Program
+from course.processes import SERVE_SECONDS, START_SECONDS, Finished, Job, Program
+from course.runner import Runner
 from course.verdicts import (
     PROBE,
     CheckFailed,
@@ -38,6 +41,7 @@ from course.verdicts import (
     Trace,
     read_trace,
 )
+from course.written import Written
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes that an answer may have."""
@@ -52,22 +56,19 @@ class Site(Browser):
 
     def __init__(
         self,
-        forks: ForkServer,
-        folder: Path,
+        runner: Runner,
+        written: Written,
         scratch: Path,
         ways: tuple[list[str], ...],
-        hidden: frozenset[str],
-        hung: dict[str, TimedOut],
     ) -> None:
         super().__init__(self)
-        self.folder = folder
+        self.folder = written.folder
+        self._written = written
         self.env: dict[str, str] = {}
         """Variables that everything that is run here has in its environment from now on."""
-        self._forks = forks
+        self._runner = runner
         self._scratch = scratch
         self._ways = ways
-        self._hidden = hidden
-        self._hung = hung  # ways that did not start in time once: they are not waited for again
         self._program: Program | None = None
         self._http: httpx.Client | None = None
         self.facts: dict[str, Any] = {}
@@ -93,8 +94,8 @@ class Site(Browser):
         """
         self.stop()
         for way in self._ways:
-            if (did := f"python {shlex.join(way)}") in self._hung:
-                raise self._hung[did]
+            if (did := f"python {shlex.join(way)}") in self._runner.hung:
+                raise self._runner.hung[did]
             self._needs(did, way[0])
             job = self._job(
                 way,
@@ -104,8 +105,7 @@ class Site(Browser):
                 mount=mount,
                 broken_route=broken,
             )
-            program = self._forks.start(job, self._scratch)
-            facts = program.wait_until_serving(START_SECONDS)
+            program, facts = self._runner.serve(job, self._scratch, self._written)
             if facts is not None:
                 self.facts, self._program = facts | {"mount": mount}, program
                 self._http = self.connection()
@@ -118,7 +118,7 @@ class Site(Browser):
         """Return one more connection to the app that runs. It keeps no cookies: a browser does."""
         assert self._program
         return httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self._program.address), verify=False),
+            transport=httpx.HTTPTransport(uds=str(self._program.address), verify=_NO_TLS),
             base_url="http://localhost",
             timeout=REQUEST_SECONDS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -170,7 +170,7 @@ class Site(Browser):
 
     def listen(self) -> socket.socket:
         """Return a socket that listens on a free port, for what the app is to connect to."""
-        return self._forks.listen()
+        return self._runner.forks.listen()
 
     def new_database(self) -> None:
         """Stop the app and remove the database, so that a check begins with what is written."""
@@ -220,12 +220,13 @@ class Site(Browser):
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
         job = self._job(list(argv), env=env or {}, stdin=stdin)
-        return Command(did, self._forks.start(job, self._scratch).wait(), self.folder)
+        finished = self._runner.run(job, self._scratch, self._written)
+        return Command(did, finished, self.folder)
 
     def probe(self, did: str, code: str, env: dict[str, str] | None = None) -> Command:
         """Run code of the check's own beside the lesson's. `did` says in words what it looks at."""
         self.write(PROBE, code)
-        command = self._forks.start(self._job([PROBE], env=env or {}), self._scratch)
+        command = self._runner.start(self._job([PROBE], env=env or {}), self._scratch)
         return Command(did, command.wait(), self.folder)
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
@@ -240,9 +241,9 @@ class Site(Browser):
         argv = ["manage.py", "runserver", *args]
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
-        program = self._forks.start(self._job(argv, env=env or {}), self._scratch)
+        program = self._runner.start(self._job(argv, env=env or {}), self._scratch)
         try:
-            yield Server(did, program, port, self._forks.connect, self.folder)
+            yield Server(did, program, port, self._runner.forks.connect, self.folder)
         finally:
             program.kill()
 
@@ -314,7 +315,7 @@ class Site(Browser):
 
     def _job(self, argv: list[str], **fields: Any) -> Job:
         fields["env"] = self.env | fields.get("env", {})
-        return Job(argv, self.folder, hidden=self._hidden, **fields)
+        return Job(argv, self.folder, **fields)
 
     def _needs(self, did: str, script: str) -> None:
         if not (self.folder / script).exists():
@@ -326,7 +327,7 @@ class Site(Browser):
         if finished.reason != "ended" or finished.code <= 0:
             failure = died(did, expected, finished, self._words(finished), START_SECONDS)
             if isinstance(failure, TimedOut):
-                self._hung[did] = failure
+                self._runner.hung[did] = failure
             return failure
         trace = read_trace(finished.err, self.folder)
         if trace.error:
@@ -385,3 +386,16 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""What httpx asks for even where it speaks without TLS."""
+
+
+def _rehearse() -> None:
+    """Do what httpx and bs4 leave to their first use, which is in a process that is forked."""
+    httpx.HTTPTransport(verify=_NO_TLS).close()
+    BeautifulSoup("&amp;", "html.parser")
+
+
+_rehearse()

@@ -38,6 +38,8 @@ class Snapshot:
     """The files of a folder: their paths, relative and with forward slashes, and their contents."""
 
     files: dict[str, bytes]
+    empty: frozenset[str] = frozenset()
+    """The paths of empty folders, where what was made by running counts too."""
 
     @property
     def digest(self) -> str:
@@ -80,11 +82,11 @@ class Snapshot:
 
     def write(self, folder: Path) -> None:
         """Write the files below `folder`, which is made."""
+        parents = {(folder / path).parent for path in self.files}
+        for needed in parents | {folder / path for path in self.empty} | {folder}:
+            needed.mkdir(parents=True, exist_ok=True)
         for path, data in self.files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        folder.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
 
 
 def plain_line_ends(data: bytes) -> bytes:
@@ -103,7 +105,8 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
         raise CourseError(f"There is no folder {folder}.")
     files: dict[str, bytes] = {}
     left = SIZE_LIMIT
-    for path in _regular_files(folder, made):
+    paths, empty = _regular_files(folder, made)
+    for path in paths:
         try:
             left -= path.stat().st_size
             if left < 0:
@@ -114,7 +117,7 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
             files[path.relative_to(folder).as_posix()] = read_file(path)
         except OSError as error:
             raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
-    return Snapshot(files)
+    return Snapshot(files, frozenset(path.relative_to(folder).as_posix() for path in empty))
 
 
 def read_file(path: Path, limit: int = SIZE_LIMIT) -> bytes:
@@ -136,13 +139,16 @@ def is_made(path: PurePath) -> bool:
     return not LEFT_OUT.isdisjoint(path.parts) or bool(_MADE_FILE.search(path.name))
 
 
-def _regular_files(folder: Path, made: bool) -> list[Path]:
+def _regular_files(folder: Path, made: bool) -> tuple[list[Path], list[Path]]:
+    """Return the files below a folder, and the empty folders where what was `made` counts too."""
     left_out = _CACHES if made else LEFT_OUT
-    found = []
+    found, empty = [], []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in sorted(folders) if name not in left_out]
         for name in sorted(names):
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink() and (made or not _MADE_FILE.search(name)):
                 found.append(path)
-    return found
+        if made and not folders and not names:
+            empty.append(Path(parent))
+    return found, empty

@@ -35,8 +35,10 @@ from course.catalog import Course, load  # noqa: E402
 from course.checker import Checker, Result  # noqa: E402
 from course.preparing import prepare  # noqa: E402
 from course.processes import ForkServers  # noqa: E402
+from course.runner import Runner  # noqa: E402
 from course.site import Site  # noqa: E402
 from course.snapshot import take  # noqa: E402
+from course.written import Written  # noqa: E402
 
 
 class NestedChecker(Checker):
@@ -70,9 +72,9 @@ def solution(course: Course, checker: Checker, tmp_path: Path) -> Iterator[Calla
             lesson = course.lesson(number)
             forks = checker.servers.get(course.imports(lesson))
             ready = prepare(forks, take(lesson.solution), course.ways_to_prepare(lesson)).copy
-            ready.write(tmp_path / "lesson")
             way = lesson.serve.format(port=5000).split()[1:]
-            site = Site(forks, tmp_path / "lesson", tmp_path, (way,), frozenset(), {})
+            runner = Runner(forks, frozenset(), tmp_path)
+            site = Site(runner, Written(ready, tmp_path / "lesson"), tmp_path, (way,))
             stack.callback(site.stop)
             return site
 

@@ -15,9 +15,11 @@ from course.answers import last_line
 from course.catalog import Course, load
 from course.checker import Checker
 from course.processes import Finished, ForkServer, ForkServers
+from course.runner import Runner
 from course.site import Site, free_port
 from course.snapshot import Snapshot, take
 from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut
+from course.written import Written
 
 APP = """
 import os, sqlite3, sys, time
@@ -107,9 +109,8 @@ def forks() -> Iterator[ForkServer]:
 
 @pytest.fixture
 def site(forks: ForkServer, tmp_path: Path) -> Iterator[Site]:
-    folder = tmp_path / "lesson"
-    Snapshot({"app.py": APP.encode()}).write(folder)
-    site = Site(forks, folder, tmp_path, (["app.py"],), frozenset(), {})
+    written = Written(Snapshot({"app.py": APP.encode()}), tmp_path / "lesson")
+    site = Site(Runner(forks, frozenset(), tmp_path), written, tmp_path, (["app.py"],))
     yield site
     site.stop()
 

@@ -1,0 +1,80 @@
+"""A copy of a lesson in a folder, and what has changed there since it was written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course.snapshot import SIZE_LIMIT, Snapshot, read_file
+
+Changes = dict[str, tuple[int, bytes | None]]
+"""Each path that is new or changed with its mode and, of a file, its contents."""
+
+
+@dataclass
+class Written:
+    """The files of `copy`, which are written below `folder`."""
+
+    copy: Snapshot
+    folder: Path
+    _as_written: dict[str, tuple[int, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        self.copy.write(self.folder)
+        self._as_written = dict(_contents(self.folder))
+
+    def restore(self) -> None:
+        """Remove what is there, and write the copy again."""
+        shutil.rmtree(self.folder)
+        self._write()
+
+    def changes(self) -> Changes | None:
+        """Return what has changed; None where nobody could change it again in the same way.
+
+        That is so where something is gone, or is now neither a file nor a folder.
+        """
+        changes: Changes = {}
+        left = SIZE_LIMIT
+        try:
+            now = dict(_contents(self.folder))
+            for path in [path for path in now if now[path] != self._as_written.get(path)]:
+                mode, data = now[path][0], None
+                if stat.S_ISREG(mode):
+                    data = read_file(self.folder / path, left)
+                    left -= len(data)
+                elif not stat.S_ISDIR(mode):
+                    return None
+                if data is None or data != self.copy.files.get(path):
+                    changes[path] = mode, data
+        except OSError:
+            return None
+        return changes if left >= 0 and self._as_written.keys() <= now.keys() else None
+
+    def change(self, changes: Changes) -> None:
+        """Change the same anew, in a folder that has been written since."""
+        for path, (mode, data) in changes.items():
+            target = self.folder / path
+            if data is None:
+                target.mkdir(exist_ok=True)
+            else:
+                target.write_bytes(data)
+            target.chmod(stat.S_IMODE(mode))
+
+
+def _contents(folder: str | Path, below: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Give each path in a folder, with its mode and, of a file, what a write changes."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path, found = f"{below}{entry.name}", entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                yield path, (found.st_mode,)
+                yield from _contents(entry.path, f"{path}/")
+            else:
+                yield path, (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns)
