@@ -336,7 +336,7 @@ class Program:
         try:
             line = self._replies.readline()
             reply: dict[str, Any] = json.loads(line) if line else _LOST
-        except (TimeoutError, ValueError):  # a job can stop, or be, what watches over it
+        except (OSError, ValueError):  # a job can stop, kill or be what watches over it
             reply = _LOST
         if "reason" in reply:
             self._finished = Finished(**reply)
