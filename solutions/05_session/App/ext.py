@@ -45,4 +45,5 @@ def set_up_sqlite(connection, record):
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA busy_timeout = 10000")  # milliseconds
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA cache_size = -20000")  # KiB of what was read, which stay at hand
         connection.execute("PRAGMA foreign_keys = ON")
