@@ -78,12 +78,11 @@ def test_main_blueprint(site: Site) -> None:
 
 def test_one_base(site: Site) -> None:
     """A line that is added to the base template shows on every page, without a restart."""
-    base = base_template(site.folder)
+    base = base_template(site)
     for path in pages(site):
         site.get(path).has_status(200)
-    expect(base.is_file(), "App/templates", f"the template {base.name} that others extend", "none")
-    text = base.read_text("utf-8", "replace")
-    base.write_text(text.replace("</body>", "<p>On every page</p></body>"), "utf-8")
+    text = site.read(base)
+    site.write(base, text.replace("</body>", "<p>On every page</p></body>"))
     for path in pages(site):
         site.get(path).has_status(200).shows("On every page")
     site.get("/hello/Ann").shows("Hello, Ann!")
@@ -233,13 +232,13 @@ def pages(site: Site) -> tuple[str, ...]:
     return "/", "/hello/Ann", "/todos", new_todo(site, "Look at me").path
 
 
-def base_template(folder: Path) -> Path:
-    """Return the template that others extend."""
-    for path in sorted((folder / "App" / "templates").rglob("*.html")):
-        match = re.search(
-            r"{%-?\s*extends\s*['\"]([^'\"]+)['\"]", path.read_text("utf-8", "replace")
-        )
+def base_template(site: Site) -> str:
+    """Return the path of the template that others extend."""
+    templates = Path("App/templates")
+    for path in sorted((site.folder / templates).rglob("*.html")):
+        text = site.read(path.relative_to(site.folder).as_posix())
+        match = re.search(r"{%-?\s*extends\s*['\"]([^'\"]+)['\"]", text)
         if match:
-            return folder / "App" / "templates" / match[1]
+            return (templates / match[1]).as_posix()
     expect(False, "App/templates", "templates that extend another", "none")
     raise AssertionError

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +28,6 @@ from course.runner import Runner
 from course.site import Site
 from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
-from course.written import Written
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _SHARES = CORES + 1  # a check waits for its processes about half of the time
@@ -156,12 +153,11 @@ class Checker:
         forks, hidden = self.servers.for_modules(self.course.imports(lesson), copy.modules())
         ready = self._ready(lesson, copy, forks, hidden)
         _forget_another(path)
-        with forks.scratch_folder() as scratch:
-            shares = 1 if self.servers.sandboxed else _SHARES
-            ways = self._ways(lesson)
-            following = following or _Following()
-            plugin = _Plugin(forks, ready, hidden, ways, wanted, Path(scratch), shares, following)
-            code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
+        shares = 1 if self.servers.sandboxed else _SHARES
+        ways = self._ways(lesson)
+        following = following or _Following()
+        plugin = _Plugin(forks, ready, hidden, ways, wanted, shares, following)
+        code = pytest.main([f"-c{path.parent / 'pytest.ini'}", str(path)], plugins=[plugin])
         if code == pytest.ExitCode.INTERRUPTED and not plugin.trouble:
             raise KeyboardInterrupt
         if plugin.unwanted:
@@ -216,12 +212,11 @@ class _Plugin:
         hidden: frozenset[str],
         ways: tuple[list[str], ...],
         wanted: frozenset[str],
-        scratch: Path,
         shares: int,
         following: _Following,
     ) -> None:
         self._forks, self._ready, self._hidden = forks, ready, hidden
-        self._ways, self._wanted, self._scratch = ways, wanted, scratch
+        self._ways, self._wanted, self._name = ways, wanted, ""
         self._shares, self._following = shares, following
         self._until = time.monotonic() + LESSON_SECONDS
         self.results: dict[str, Result] = {}
@@ -234,14 +229,10 @@ class _Plugin:
         if time.monotonic() > self._until:
             within = f"their end within {LESSON_SECONDS:g} seconds"
             raise TimedOut("The checks", within, "some that had not begun")
-        scratch = self._own / "check"
-        written = Written(self._ready.copy, scratch / "lesson")
-        site = Site(self._runner, written, scratch, self._ways)
-        yield site
-        site.stop()
-        gone = tempfile.mkdtemp(dir=self._own)  # the next check has a folder of the same name
-        scratch.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        with self._forks.written(self._ready.copy, self._name) as written:
+            site = Site(self._runner, written, self._ways)
+            yield site
+            site.stop()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what is not a check of this lesson's tasks, and put first what comes first."""
@@ -278,10 +269,9 @@ class _Plugin:
                         del shares[ready]
 
     def _run_share(self, queue: _Queue) -> Iterator[tuple[str, Result]]:
-        self._own = Path(tempfile.mkdtemp(dir=self._scratch))
-        templates = self._own / "templates"
-        templates.mkdir()
-        self._runner = Runner(self._forks, self._hidden, templates)
+        self._runner = Runner(self._forks, self._hidden)
+        if not self._forks.sandboxed:
+            self._name = f"check-{os.getpid()}"  # the same each time: see Runner
         for item in queue:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if item.name in self.results:

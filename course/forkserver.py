@@ -8,9 +8,9 @@ kinds of process come of it, and only the last runs code that is not ours:
                   ends; then it takes the next
     job           the student's program, in its own session, on its own copy of the lesson
 
-A job that serves an app may become a *zygote* (so Chromium and Android call it): it stops where the
-app is created and nothing is asked of it yet, and what is to be served from there on is forked off
-it, as often as its supervisor is asked to.
+A job may become a *zygote* (so Chromium and Android call it): it stops where the program has begun
+and nothing is asked of it yet, and other jobs are forked off it, as often as its supervisor is
+asked to (see `course.runner`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
-import functools
 import gc
 import hashlib
 import importlib.util
@@ -31,7 +30,7 @@ MEMORY_LIMIT = 1024 * 1024 * 1024
 FILE_LIMIT = 256 * 1024 * 1024
 """Bytes in any one file."""
 
-MOST_DESCRIPTORS = 64
+MOST_DESCRIPTORS = 1 << 16
 """More than any process that forks a job has open."""
 
 WERKZEUG_SCRYPT = (2**15, 8, 1)
@@ -45,18 +44,15 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 def run_job(job: dict[str, Any], fds: list[int], orders: int) -> None:
     """Become the program that `job` names, and never return.
 
-    `fds` are where it writes, output and errors, and its `ready` and `listener`.
+    `fds` are where it writes output and errors, `ready`, `listener`, and where it reads.
 
     `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`,
-    `env`, `stdin` (a file's path), `seconds`, `serve` (listen on the socket `listener`, whatever
-    host and port the program names), `mount` (a path below which to serve it), `broken_route` (a
-    path whose view fails), `hidden` (modules that the student's own files hide), `zygote` (become
-    one, which takes `orders`) and `templates` (a folder for those that are compiled).
+    `env`, `seconds`, `serve` (listen on the socket `listener`, whatever host and port the program
+    names), `mount` (a path below which to serve it), `broken_route` (a path whose view fails),
+    `hidden` (modules that the student's own files hide) and `zygote` (become one, which takes
+    `orders`).
     """
-    out, err, ready, listener = fds
-    _begin(job, out, err)
-    needed = {ready, listener, orders} if job["serve"] or job["zygote"] else set()
-    _close_all_but({0, 1, 2} | needed)
+    ready, listener = _begin(job, fds, {orders} if job["zygote"] else set())
     os.environ.clear()
     os.environ.update(job["env"])
     time.tzset()  # the process that forked us has read another TZ
@@ -67,7 +63,6 @@ def run_job(job: dict[str, Any], fds: list[int], orders: int) -> None:
             del sys.modules[name]
     sys.path[:] = [job["cwd"], *(path for path in sys.path if path)]
     _hash_quickly()
-    _keep_templates(job["templates"])
     code = 1
     try:
         _Program(job, ready, listener, orders).run()
@@ -79,15 +74,20 @@ def run_job(job: dict[str, Any], fds: list[int], orders: int) -> None:
     _end(code)
 
 
-def _begin(job: dict[str, Any], out: int, err: int) -> None:
-    """Give this process a session, a folder, input, output and limits of its own."""
+def _begin(job: dict[str, Any], fds: list[int], kept: set[int]) -> tuple[int, int]:
+    """Give this process a session, a folder, input, output and limits of its own.
+
+    Return its `ready` and `listener`: of other descriptors, those to be `kept` alone stay open.
+    """
+    out, err, ready, listener, stdin = fds
     os.setsid()
     die_with_parent()  # which may be killed
     os.chdir(job["cwd"])
-    os.dup2(os.open(job["stdin"], os.O_RDONLY), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
+    for given, own in ((stdin, 0), (out, 1), (err, 2)):
+        os.dup2(given, own)
     _limit(job["seconds"])
+    _close_all_but({0, 1, 2, *kept, *({ready, listener} if job["serve"] or kept else ())})
+    return ready, listener
 
 
 def die_with_parent() -> None:
@@ -98,10 +98,11 @@ def die_with_parent() -> None:
 
 def _close_all_but(kept: set[int]) -> None:
     """Close what is not the program's: it shares nothing with the processes that it comes from."""
-    for fd in range(MOST_DESCRIPTORS):
-        if fd not in kept:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+    before = -1
+    for fd in (*sorted(kept), MOST_DESCRIPTORS):
+        if before + 1 < fd:  # where the range is empty, Python closes everything
+            os.closerange(before + 1, fd)
+        before = fd
 
 
 def _hash_quickly() -> None:
@@ -121,25 +122,8 @@ def _hash_quickly() -> None:
     hashlib.scrypt = quick  # type: ignore[assignment]
 
 
-def _keep_templates(folder: str) -> None:
-    """Have Flask's templates compiled once, for all programs that are given this `folder`.
-
-    Jinja takes what it finds there for a file of the same path with the same contents.
-    """
-    templating = sys.modules.get("flask.templating")
-    if not folder or templating is None:
-        return
-    from jinja2 import FileSystemBytecodeCache
-
-    cache = FileSystemBytecodeCache(folder)
-    init = templating.Environment.__init__
-
-    @functools.wraps(init)
-    def with_cache(self: Any, *args: Any, **options: Any) -> None:
-        init(self, *args, **options)
-        self.bytecode_cache = self.bytecode_cache or cache
-
-    templating.Environment.__init__ = with_cache
+_opened: list[Any] = []
+"""The streams, kept: when nothing has one any more, what wraps it anew finds it closed."""
 
 
 def _open_streams() -> None:
@@ -149,6 +133,7 @@ def _open_streams() -> None:
     sys.stderr = open(
         2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
     )
+    _opened.extend([sys.stdin, sys.stdout, sys.stderr])
 
 
 def _limit(seconds: float) -> None:
@@ -210,6 +195,7 @@ class _Program:
     def __init__(self, job: dict[str, Any], ready: int, listener: int, orders: int) -> None:
         self._job, self._ready, self._listener = job, ready, listener
         self._orders = orders
+        self._streams = sys.stdout, sys.stderr
 
     def run(self) -> None:
         """Run it to its end."""
@@ -240,8 +226,9 @@ class _Program:
     def _wait_as_zygote(self) -> None:
         """Where this is to become a zygote, and can: wait, and return in what is forked."""
         known = {0, 1, 2, self._ready, self._listener, self._orders}
-        if self._job["zygote"] and _can_be_forked(known):
-            for stream in (sys.stdout, sys.stderr):
+        as_before = sys.stdout, sys.stderr, os.getcwd() == self._job["cwd"]
+        if self._job["zygote"] and as_before == (*self._streams, True) and _can_be_forked(known):
+            for stream in self._streams:
                 stream.flush()
             os.write(self._ready, b'{"zygote": true}\n')
             _close_all_but({0, 1, 2, self._orders})
@@ -312,10 +299,13 @@ def _on_first_look_at_argv(arguments: Callable[[], list[str]]) -> None:
 def _can_be_forked(known: set[int]) -> bool:
     """Tell whether a fork of this process goes on as it would itself (Linux).
 
-    It does not where there are threads, which a fork lacks, or where it has started a process, read
-    what was typed, or opened a file, a connection or memory for several, which two would share.
+    It does not where there are threads or timers, which a fork lacks, or where it has started a
+    process or opened a file, a connection or memory for several, which two would share then.
     """
-    if os.lseek(0, 0, os.SEEK_CUR) or " rw-s " in Path("/proc/self/maps").read_text():
+    waits = signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL  # so that its forks' ends are told
+    if not waits or any(signal.getitimer(signal.ITIMER_REAL)):
+        return False
+    if " rw-s " in Path("/proc/self/maps").read_text():
         return False
     own = f"/proc/self/task/{os.getpid()}/children"
     if len(os.listdir("/proc/self/task")) > 1 or Path(own).read_text():
@@ -325,7 +315,7 @@ def _can_be_forked(known: set[int]) -> bool:
         with contextlib.suppress(OSError):  # what has listed them is closed again
             os.fstat(fd)
             opened.add(fd)
-    return opened <= known
+    return opened == known
 
 
 def _be_zygote(orders: int) -> tuple[dict[str, Any], int, int]:
@@ -335,21 +325,22 @@ def _be_zygote(orders: int) -> tuple[dict[str, Any], int, int]:
     has ended, as the supervisor's `waitpid` would say if it could wait for it.
     """
     gc.freeze()
+    pid = -1
     with socket.socket(fileno=orders) as supervisor:
-        while True:
-            line, fds = receive(supervisor)
-            if not line:
+        try:
+            while pid:
+                line, fds = receive(supervisor)
+                pid = os.fork() if line else -1
+                if pid:
+                    supervisor.sendall(pid.to_bytes(4, sys.byteorder))
+                    for fd in fds:
+                        os.close(fd)
+                    supervisor.sendall(os.waitpid(pid, 0)[1].to_bytes(4, sys.byteorder))
+        finally:
+            if pid:  # nothing of the program's is to see what went wrong, or the end of the orders
                 os._exit(0)
-            pid = os.fork()
-            if pid == 0:
-                break
-            for fd in fds:
-                os.close(fd)
-            supervisor.sendall(pid.to_bytes(4, sys.byteorder))
-            supervisor.sendall(os.waitpid(pid, 0)[1].to_bytes(4, sys.byteorder))
-    job, (out, err, ready, listener) = json.loads(line), fds
-    _begin(job, out, err)
-    _close_all_but({0, 1, 2, ready, listener} if job["serve"] else {0, 1, 2})
+    job = json.loads(line)
+    ready, listener = _begin(job, fds, set())
     return job, ready, listener
 
 
@@ -358,7 +349,7 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
     line = b""
     fds: list[int] = []
     while not line.endswith(b"\n"):
-        chunk, passed, _, _ = socket.recv_fds(control, 65536, 4)
+        chunk, passed, _, _ = socket.recv_fds(control, 65536, 5)
         if not chunk:
             return b"", []
         line, fds = line + chunk, fds + passed

@@ -239,12 +239,12 @@ class _Bench:
     def run(self, test: Wanted, broken: Broken | None = None) -> _Outcome:
         """Run one test on a copy of the right app, or of a broken one."""
         app = broken_app(self.right, broken) if broken else self.right
-        with self.forks.scratch_folder() as scratch:
-            folder, report = Path(scratch, "lesson"), Path(scratch, "report.xml")
-            compiled(Snapshot(app.files | self.own)).write(folder)
+        with self.forks.written(compiled(Snapshot(app.files | self.own))) as copy:
+            folder = copy.folder
+            report = folder.with_name("report.xml")
             argv = [*_PYTEST, "-k", test.name, f"--junitxml={report}"]
             job = Job(argv, folder, env={"APP_ENV": None})  # as at a terminal, where it is not set
-            finished = self.forks.start(job, Path(scratch)).wait()
+            finished = self.forks.start(job, folder.parent).wait()
             outcome = _outcome(test, report, finished, folder)
             written = min((path.name for path in folder.glob("instance/*")), default="")
             return replace(outcome, written=written)

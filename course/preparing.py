@@ -48,12 +48,11 @@ def prepare(
     """
     failure = ""
     for way in ways:
-        with forks.scratch_folder() as scratch:
-            folder = Path(scratch, "lesson")
-            copy.write(folder)
+        with forks.written(copy) as written:
+            folder = written.folder
             job = Job(shlex.split(way)[1:], folder, hidden=hidden)
             try:
-                finished = forks.start(job, Path(scratch)).wait()
+                finished = forks.start(job, folder.parent).wait()
                 if finished.reason == "ended" and finished.code == 0:
                     made = take(folder, made=True)
                     return Prepared(Snapshot(copy.files | made.files, made.empty), way)

@@ -13,14 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from course.catalog import ROOT
 from course.errors import CourseError
 from course.sandbox import Sandbox
+from course.snapshot import Snapshot
+from course.written import Written
 
 MEMORY_ROOM = 1024 * 1024 * 1024
 """Bytes that must be free in memory for copies of lessons to be kept there."""
@@ -40,8 +42,11 @@ FACTS_LIMIT = 1024 * 1024
 ANSWER_SECONDS = 5.0
 """How long what watches over a job may take to answer, which takes no time as a rule."""
 
-STDIN, SOCKET = "stdin", ".sock"
-"""In a job's scratch folder, the file with its input, and how the names of its sockets end."""
+LESSON = "lesson"
+"""The name of a copy's folder."""
+
+SOCKET = ".sock"
+"""How the names of the sockets in a job's scratch folder end."""
 
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
@@ -77,7 +82,6 @@ class Job:
     broken_route: str = ""
     hidden: frozenset[str] = frozenset()
     zygote: bool = False
-    templates: str = ""
 
 
 class ForkServer:
@@ -89,6 +93,7 @@ class ForkServer:
     def __init__(self, imports: tuple[str, ...], sandbox: Sandbox | None = None) -> None:
         self._sandbox = sandbox
         self._folder = scratch_folder()
+        self._unseen = scratch_folder()  # no job in a sandbox sees this one
         self._address = str(Path(self._folder.name, "jobs.sock"))
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -131,34 +136,37 @@ class ForkServer:
         It is forked off a `zygote` that runs, if any. Raises `OSError` where that has ended.
         """
         self.imported()  # it listens by now
-        stdin = scratch / STDIN
-        stdin.write_text(job.stdin, "utf-8")
         address = scratch / f"{time.monotonic_ns()}{SOCKET}"
-        ready, ready_w = os.pipe()
         env = environment(scratch) | dict(job.env)
         message = {
             "argv": job.argv,
             "cwd": str(job.cwd),
             "env": {name: value for name, value in env.items() if value is not None},
-            "stdin": str(stdin),
             "seconds": job.seconds,
             "serve": job.serve,
             "mount": job.mount,
             "broken_route": job.broken_route,
             "hidden": sorted(job.hidden),
             "zygote": job.zygote,
-            "templates": job.templates,
         }
+        line = json.dumps(message).encode() + b"\n"
         control = zygote.connection() if zygote else self._connection()
-        with socket.socket(socket.AF_UNIX) as listener:
-            if job.serve:
-                listener.bind(str(address))
-                listener.listen(64)
-            line = json.dumps(message).encode() + b"\n"
-            sent = socket.send_fds(control, [line], [ready_w, listener.fileno()])
-            if sent < len(line):  # sending nothing fails where a quick job has ended already
-                control.sendall(line[sent:])
-        os.close(ready_w)
+        ready, ready_w = os.pipe()
+        try:
+            with socket.socket(socket.AF_UNIX) as listener, _file_with(job.stdin) as stdin:
+                if job.serve:
+                    listener.bind(str(address))
+                    listener.listen(64)
+                fds = [ready_w, listener.fileno(), stdin.fileno()]
+                sent = socket.send_fds(control, [line], fds)
+                if sent < len(line):  # sending nothing fails where a quick job has ended already
+                    control.sendall(line[sent:])
+        except OSError:
+            os.close(ready)
+            control.close()
+            raise
+        finally:
+            os.close(ready_w)
         return Program(control, ready, address, job.seconds)
 
     def connect(self, port: int) -> socket.socket:
@@ -173,17 +181,40 @@ class ForkServer:
         """Return a socket that listens on a free port of the network that the jobs are in."""
         return self._socket(0)
 
-    def scratch_folder(self) -> tempfile.TemporaryDirectory[str]:
-        """Return a temporary folder that jobs may use."""
-        folder = self._folder.name
-        return tempfile.TemporaryDirectory(dir=folder, prefix="", ignore_cleanup_errors=True)
+    @property
+    def sandboxed(self) -> bool:
+        """Whether the jobs are isolated, because nobody trusts them."""
+        return self._sandbox is not None
+
+    @contextlib.contextmanager
+    def written(self, copy: Snapshot, name: str = "") -> Iterator[Written]:
+        """Yield `copy`, written for jobs; beside it is room for what else they need.
+
+        It comes to where jobs are when it is whole, and goes before it is removed, so that what
+        another job has left there, such as a link, leads nothing elsewhere. The folder around it
+        has that `name`, or else one that nobody foresees.
+        """
+        unseen = Path(tempfile.mkdtemp(dir=self._unseen.name))
+        written = Written(copy, unseen / LESSON)
+        seen = Path(self._folder.name, name or unseen.name)
+        unseen.rename(seen)
+        written.folder = seen / LESSON
+        try:
+            yield written
+        finally:
+            written.close()
+            with contextlib.suppress(OSError, RecursionError):
+                seen.rename(unseen)
+                shutil.rmtree(unseen, ignore_errors=True)
 
     def close(self) -> None:
         """End the process that forks, and every job that still runs."""
         if self._sandbox:
             self._sandbox.close()
         self._process.communicate()
-        self._folder.cleanup()
+        for folder in (self._folder, self._unseen):
+            with contextlib.suppress(RecursionError):  # a job can make folders that deep
+                folder.cleanup()
 
     def _connection(self) -> socket.socket:
         control = socket.socket(socket.AF_UNIX)
@@ -263,20 +294,21 @@ class Program:
         """
         deadline = time.monotonic() + seconds
         facts = b""
+        sources: list[Any] = [self._ready, self._control]
         while not facts.endswith(b"\n"):
             left = deadline - time.monotonic()
-            sources: list[Any] = [self._ready, self._control]
             readable = select.select(sources, [], [], max(left, 0))[0]
             if not readable:
                 self.kill(too_slow=True)
                 return None
             if self._ready not in readable:
+                self.wait()
                 return None
             chunk = os.read(self._ready, 65536)
             facts += chunk
-            if not chunk:
-                self.wait()
-                return None
+            if not chunk:  # it will not say that it serves, and has until then to end
+                sources.remove(self._ready)
+                continue
             if len(facts) > FACTS_LIMIT:
                 self.kill()
                 return None
@@ -348,6 +380,16 @@ class Program:
 
 _LOST = {"code": -9, "reason": "lost", "out": "", "err": ""}
 """The supervisor itself was killed: the job is counted as crashed."""
+
+
+def _file_with(text: str) -> IO[bytes]:
+    """Return a file that has no name, to be read from its beginning."""
+    if not text:
+        return open(os.devnull, "rb")
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asks for it closes it
+    file.write(text.encode())
+    file.seek(0)
+    return file
 
 
 def environment(scratch: Path) -> dict[str, str]:

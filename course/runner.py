@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from course.processes import (
     COMMAND_SECONDS,
     SOCKET,
     START_SECONDS,
-    STDIN,
     Finished,
     ForkServer,
     Job,
@@ -31,13 +30,18 @@ class _Zygote:
     """A program that waits to be forked, and what its start has changed in the folder."""
 
     program: Program
+    took: float
+    """How many seconds its start took, which is a part of what each program may take."""
     changes: Changes
     forked: Program | None = None
     """What was forked off it last. While that runs, its supervisor takes no other job."""
+    served: Written | None = None
+    """Where it was served last. An app that is started again there must be another one."""
 
-    def free(self) -> bool:
-        """Tell whether it can be forked now."""
-        return self.forked is None or self.forked.ended()
+    def may_be_forked(self, job: Job, written: Written) -> bool:
+        """Tell whether it can be forked now, as a program that begins."""
+        again = job.serve and self.served is written
+        return not again and (self.forked is None or self.forked.ended())
 
 
 class Runner:
@@ -45,100 +49,100 @@ class Runner:
 
     Where the folder is as the copy was written, a program need not be started: it is forked off
     one that was, in that folder and with those files, and has come as far as depends on nothing
-    else (see `course.job`). So the copy's own code has run, as it always does.
+    else (see `course.job`). So the copy's own code has run, as it always does. What it keeps from
+    its start, such as a random number, is the same in all of them. In a sandbox, where nobody is
+    trusted, each is started.
 
-    `hidden` are modules that the copy's own files hide, `templates` is a folder in which to keep
-    those that are compiled.
+    `hidden` are modules that the copy's own files hide.
     """
 
-    def __init__(self, forks: ForkServer, hidden: frozenset[str], templates: Path) -> None:
+    def __init__(self, forks: ForkServer, hidden: frozenset[str]) -> None:
         self.forks = forks
         self.hung: dict[str, TimedOut] = {}
         """Ways to serve that did not start in time once: they are not waited for again."""
         self._hidden = hidden
-        self._templates = templates
         self._unfit: set[str] = set()  # scripts of which there is no zygote to be had
         self._zygotes: dict[str, _Zygote] = {}
 
-    def start(self, job: Job, scratch: Path) -> Program:
+    def start(self, job: Job) -> Program:
         """Start `job` as `ForkServer.start` does."""
-        return self.forks.start(self._complete(job), scratch)
+        return self.forks.start(replace(job, hidden=self._hidden), job.cwd.parent)
 
-    def run(self, job: Job, scratch: Path, written: Written) -> Finished:
+    def run(self, job: Job, written: Written) -> Finished:
         """Run `job` to its end."""
-        program, _ = self._fork(job, scratch, written, COMMAND_SECONDS)
-        if program is None or self._is_lost(program):
-            program = self.start(job, scratch)
+        program, _ = self._fork(job, written, COMMAND_SECONDS)
+        if program is None or self._is_lost(program, written):
+            program = self.start(job)
         return program.wait()
 
-    def serve(
-        self, job: Job, scratch: Path, written: Written
-    ) -> tuple[Program, dict[str, Any] | None]:
+    def serve(self, job: Job, written: Written) -> tuple[Program, dict[str, Any] | None]:
         """Start `job`, which serves an app; return it and what it says of itself, if it serves."""
-        program, facts = self._fork(job, scratch, written, START_SECONDS)
-        if program is None or (facts is None and self._is_lost(program)):
-            program = self.start(job, scratch)
+        program, facts = self._fork(job, written, START_SECONDS)
+        if program is None or (facts is None and self._is_lost(program, written)):
+            program = self.start(job)
             facts = program.wait_until_serving(START_SECONDS)
         return program, facts
 
     def _fork(
-        self, job: Job, scratch: Path, written: Written, seconds: float
+        self, job: Job, written: Written, seconds: float
     ) -> tuple[Program | None, dict[str, Any] | None]:
         """Do as `serve` with what is forked off a zygote, which may be started for it.
 
         Return no program where there is none to be forked.
         """
-        job, script = self._complete(job), job.argv[0]
+        script, scratch = job.argv[0], job.cwd.parent
         if not self._may_fork(job, written):
             return None, None
         zygote = self._zygotes.get(script)
         if zygote is None:
-            beside = os.listdir(scratch)
-            program = self.forks.start(_as_zygote(job), scratch)
+            beside, began = set(os.listdir(scratch)), time.monotonic()
+            program = self.start(replace(job, zygote=True, seconds=ZYGOTE_SECONDS))
             facts = program.wait_until_serving(seconds)
             if not facts or "zygote" not in facts:  # nobody can fork it, so it is what `job` asks
                 return program, facts
             changes = written.changes()
-            if changes is None or _made_more(scratch, beside):
+            if changes is None or not beside >= _names(scratch):
                 self._unfit.add(script)
                 program.kill()
                 written.restore()
                 return None, None
-            zygote = self._zygotes[script] = _Zygote(program, changes)
-        elif zygote.free():
+            zygote = _Zygote(program, time.monotonic() - began, changes)
+            self._zygotes[script] = zygote
+        elif zygote.may_be_forked(job, written):
             written.change(zygote.changes)
         else:
             return None, None
-        with contextlib.suppress(OSError):  # it has ended
+        left = seconds - zygote.took
+        job = replace(job, seconds=job.seconds - zygote.took)
+        zygote.served = written if job.serve else zygote.served
+        try:
             zygote.forked = self.forks.start(job, scratch, zygote.program)
-            facts = zygote.forked.wait_until_serving(seconds) if job.serve else None
-            return zygote.forked, facts
-        self._zygotes.pop(script).program.kill()
-        return None, None
+        except OSError:  # it has ended
+            self._forget(script, written)
+            return None, None
+        return zygote.forked, zygote.forked.wait_until_serving(left) if job.serve else None
 
     def _may_fork(self, job: Job, written: Written) -> bool:
         script = job.argv[0]
-        usual = not job.env and not job.hidden and script.endswith(".py")
+        usual = not job.env and not job.stdin and not self._hidden and script.endswith(".py")
         adopted = sys.platform == "linux"  # elsewhere nobody adopts orphans
-        return usual and adopted and script not in self._unfit and written.changes() == {}
+        trusted = adopted and not self.forks.sandboxed
+        return usual and trusted and script not in self._unfit and written.changes() == {}
 
-    def _is_lost(self, program: Program) -> bool:
+    def _is_lost(self, program: Program, written: Written) -> bool:
         """Tell whether its end tells nothing of it, because its zygote has ended; wait for it."""
         if program.wait().reason != "lost":
             return False
         for script in [s for s, zygote in self._zygotes.items() if zygote.forked is program]:
-            self._zygotes.pop(script).program.kill()
+            self._forget(script, written)
         return True
 
-    def _complete(self, job: Job) -> Job:
-        return replace(job, hidden=self._hidden, templates=str(self._templates))
+    def _forget(self, script: str, written: Written) -> None:
+        """Forget a zygote that has ended, and what its start has changed in the folder."""
+        self._zygotes.pop(script).program.kill()
+        written.restore()
 
 
-def _as_zygote(job: Job) -> Job:
-    return replace(job, zygote=True, seconds=ZYGOTE_SECONDS)
-
-
-def _made_more(scratch: Path, before: list[str]) -> bool:
-    """Tell whether something is beside the lesson's folder that nobody of us has put there."""
-    new = set(os.listdir(scratch)) - {*before, STDIN}
-    return any(not name.endswith(SOCKET) for name in new)
+def _names(scratch: Path) -> set[str]:
+    """Return what is beside the lesson's folder, but for our own sockets."""
+    return {name for name in os.listdir(scratch) if not name.endswith(SOCKET)}

@@ -32,6 +32,7 @@ from course.answers import (
 from course.browser import Browser
 from course.processes import SERVE_SECONDS, START_SECONDS, Finished, Job, Program
 from course.runner import Runner
+from course.snapshot import SIZE_LIMIT
 from course.verdicts import (
     PROBE,
     CheckFailed,
@@ -58,16 +59,13 @@ class Site(Browser):
         self,
         runner: Runner,
         written: Written,
-        scratch: Path,
         ways: tuple[list[str], ...],
     ) -> None:
         super().__init__(self)
-        self.folder = written.folder
         self._written = written
         self.env: dict[str, str] = {}
         """Variables that everything that is run here has in its environment from now on."""
         self._runner = runner
-        self._scratch = scratch
         self._ways = ways
         self._program: Program | None = None
         self._http: httpx.Client | None = None
@@ -76,6 +74,15 @@ class Site(Browser):
 
         Beside these `mount`, the path below which it is served.
         """
+
+    @property
+    def folder(self) -> Path:
+        """The copy's folder. In a sandbox it is the one that was written, wherever its path leads.
+
+        Links in it may lead anywhere too: `read` and `write` follow none.
+        """
+        sandboxed = self._runner.forks.sandboxed
+        return Path(f"/proc/self/fd/{self._written.fd}") if sandboxed else self._written.folder
 
     # The app
 
@@ -105,7 +112,7 @@ class Site(Browser):
                 mount=mount,
                 broken_route=broken,
             )
-            program, facts = self._runner.serve(job, self._scratch, self._written)
+            program, facts = self._runner.serve(job, self._written)
             if facts is not None:
                 self.facts, self._program = facts | {"mount": mount}, program
                 self._http = self.connection()
@@ -199,19 +206,39 @@ class Site(Browser):
             what = "a place to write it"
             raise Crashed(f"The file {path}", what, error.strerror or str(error)) from None
 
+    def read(self, path: str) -> str:
+        """Return what is in a file below the copy's folder, no link followed.
+
+        Raises `CheckFailed` where there is no such file, or it is no text.
+        """
+        try:
+            with self._parent(Path(path)) as (folder, name):
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                with open(os.open(name, flags, dir_fd=folder), "rb") as file:
+                    return file.read(SIZE_LIMIT).decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckFailed(f"The file {path}", "a text", str(error)) from None
+
     def _write(self, path: Path, data: bytes) -> None:
+        with self._parent(path) as (folder, name):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with open(os.open(name, flags, 0o666, dir_fd=folder), "wb") as file:
+                file.write(data)
+
+    @contextmanager
+    def _parent(self, path: Path) -> Iterator[tuple[int, str]]:
+        """Yield the folder of a file below the copy's, as a descriptor, and the file's name."""
         *folders, name = path.parts
+        if ".." in path.parts or path.is_absolute():
+            raise PermissionError("it is outside the lesson's folder")
+        here = self._written.fd
         with ExitStack() as opened:
-            here = os.open(self.folder, os.O_DIRECTORY)
-            opened.callback(os.close, here)
             for folder in folders:
                 here = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
                 opened.callback(os.close, here)
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=here)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with open(os.open(name, flags, 0o666, dir_fd=here), "wb") as file:
-                file.write(data)
+            yield here, name
 
     # The terminal
 
@@ -220,14 +247,14 @@ class Site(Browser):
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
         job = self._job(list(argv), env=env or {}, stdin=stdin)
-        finished = self._runner.run(job, self._scratch, self._written)
-        return Command(did, finished, self.folder)
+        finished = self._runner.run(job, self._written)
+        return Command(did, finished, self._written.folder)
 
     def probe(self, did: str, code: str, env: dict[str, str] | None = None) -> Command:
         """Run code of the check's own beside the lesson's. `did` says in words what it looks at."""
         self.write(PROBE, code)
-        command = self._runner.start(self._job([PROBE], env=env or {}), self._scratch)
-        return Command(did, command.wait(), self.folder)
+        command = self._runner.start(self._job([PROBE], env=env or {}))
+        return Command(did, command.wait(), self._written.folder)
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
         """Run `python manage.py` with these arguments, to its end."""
@@ -241,9 +268,9 @@ class Site(Browser):
         argv = ["manage.py", "runserver", *args]
         did = f"python {shlex.join(argv)}"
         self._needs(did, argv[0])
-        program = self._runner.start(self._job(argv, env=env or {}), self._scratch)
+        program = self._runner.start(self._job(argv, env=env or {}))
         try:
-            yield Server(did, program, port, self._runner.forks.connect, self.folder)
+            yield Server(did, program, port, self._runner.forks.connect, self._written.folder)
         finally:
             program.kill()
 
@@ -257,7 +284,7 @@ class Site(Browser):
         deadline = time.monotonic() + 0.3
         while True:
             err = self._program.output()[1] if self._program else ""
-            trace = read_trace(err, self.folder)
+            trace = read_trace(err, self._written.folder)
             if trace.error or time.monotonic() > deadline:
                 return trace
             time.sleep(0.005)
@@ -315,7 +342,7 @@ class Site(Browser):
 
     def _job(self, argv: list[str], **fields: Any) -> Job:
         fields["env"] = self.env | fields.get("env", {})
-        return Job(argv, self.folder, **fields)
+        return Job(argv, self._written.folder, **fields)
 
     def _needs(self, did: str, script: str) -> None:
         if not (self.folder / script).exists():
@@ -329,13 +356,13 @@ class Site(Browser):
             if isinstance(failure, TimedOut):
                 self._runner.hung[did] = failure
             return failure
-        trace = read_trace(finished.err, self.folder)
+        trace = read_trace(finished.err, self._written.folder)
         if trace.error:
             return ImportFailed(did, expected, trace.error, str(trace))
         return Crashed(did, expected, f"{exit_words(finished.code)}: {last_line(finished)}")
 
     def _words(self, finished: Finished) -> str:
-        return str(read_trace(finished.err, self.folder))
+        return str(read_trace(finished.err, self._written.folder))
 
 
 class _SlowPost:

@@ -19,7 +19,7 @@ from course.job import receive, run_job
 OUTPUT_LIMIT = 1024 * 1024
 """Bytes of standard output, and of standard error, that a job may write."""
 
-ZYGOTE_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
 """How long a zygote may take to fork, and to tell of an end."""
 
 LOST = -int(signal.SIGKILL)
@@ -29,7 +29,7 @@ PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
 
 
 def supervise(job: dict[str, Any], control: socket.socket, fds: list[int]) -> None:
-    """Run `job`, with the `fds` ready and listener, to its end and report on the socket `control`.
+    """Run `job`, with `fds` for `run_job`, to its end and report on the socket `control`.
 
     The other end may send `o` to be told the output so far, and `k` or `t` to have the job killed
     (`t` because it takes too long). Where the other end is closed, the job is killed as well. And
@@ -87,7 +87,7 @@ class _Zygote:
     def __init__(self, pid: int, orders: socket.socket, output: _Output) -> None:
         self.pid, self._output = pid, output
         self.orders = orders
-        self.orders.settimeout(ZYGOTE_SECONDS)
+        self.orders.settimeout(ANSWER_SECONDS)
 
     def supervise_next(self, control: socket.socket) -> None:
         """Supervise the job that comes on `control`: have it forked, and see to its end."""
@@ -122,16 +122,16 @@ class _Forked:
         """Return the descriptor that can be read when it has ended."""
         return self._zygote.orders.fileno()
 
-    def ended(self) -> tuple[int | None, str]:
+    def ended(self) -> tuple[int, str]:
         """Return its exit code, and how it came to its end: `lost` where nobody knows."""
         try:
             return os.waitstatus_to_exitcode(self._zygote.hear()), "ended"
-        except (OSError, ValueError):  # the zygote has ended, or is none
+        except (OSError, ValueError, OverflowError):  # the zygote has ended, or is none
             return LOST, "lost"
 
     def wait(self) -> int:
         """Return its exit code when it has ended."""
-        return self.ended()[0] or LOST
+        return self.ended()[0]
 
 
 def _parent(pid: int) -> int:

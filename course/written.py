@@ -21,17 +21,25 @@ class Written:
 
     copy: Snapshot
     folder: Path
+    fd: int = field(init=False)
+    """A descriptor of the folder, which stays open until `close`, whatever is done to its path."""
     _as_written: dict[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._write()
 
+    def close(self) -> None:
+        """Close what is open. The files stay."""
+        os.close(self.fd)
+
     def _write(self) -> None:
         self.copy.write(self.folder)
+        self.fd = os.open(self.folder, os.O_DIRECTORY)
         self._as_written = dict(_contents(self.folder))
 
     def restore(self) -> None:
         """Remove what is there, and write the copy again."""
+        self.close()
         shutil.rmtree(self.folder)
         self._write()
 
@@ -51,7 +59,8 @@ class Written:
                     left -= len(data)
                 elif not stat.S_ISDIR(mode):
                     return None
-                if data is None or data != self.copy.files.get(path):
+                before = self._as_written.get(path, (0,))
+                if mode != before[0] or data != self.copy.files.get(path):
                     changes[path] = mode, data
         except OSError:
             return None
@@ -68,13 +77,16 @@ class Written:
             target.chmod(stat.S_IMODE(mode))
 
 
-def _contents(folder: str | Path, below: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
+def _contents(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Give each path in a folder, with its mode and, of a file, what a write changes."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path, found = f"{below}{entry.name}", entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
-                yield path, (found.st_mode,)
-                yield from _contents(entry.path, f"{path}/")
-            else:
-                yield path, (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns)
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(folder / below) as entries:
+            for entry in entries:
+                path, found = f"{below}{entry.name}", entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    yield path, (found.st_mode,)
+                    waiting.append(f"{path}/")
+                else:
+                    yield path, (found.st_mode, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -73,8 +73,8 @@ def solution(course: Course, checker: Checker, tmp_path: Path) -> Iterator[Calla
             forks = checker.servers.get(course.imports(lesson))
             ready = prepare(forks, take(lesson.solution), course.ways_to_prepare(lesson)).copy
             way = lesson.serve.format(port=5000).split()[1:]
-            runner = Runner(forks, frozenset(), tmp_path)
-            site = Site(runner, Written(ready, tmp_path / "lesson"), tmp_path, (way,))
+            runner = Runner(forks, frozenset())
+            site = Site(runner, Written(ready, tmp_path / "lesson"), (way,))
             stack.callback(site.stop)
             return site
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import until
 
-from course.processes import ForkServer
+from course.processes import ForkServer, Job
 from course.runner import Runner
 from course.site import Site
 from course.snapshot import Snapshot
@@ -58,6 +58,8 @@ def command(arguments):
         open(arguments[1], "a").close()
     elif arguments[:1] == ["read"]:
         print(sys.stdin.read())
+    elif arguments[:1] == ["sleep"]:
+        time.sleep(60)
     elif arguments[:1] == ["kill"]:
         os.kill(os.getppid(), 9)
     print(started, sys.argv)
@@ -84,17 +86,16 @@ class Checks:
             {"manage.py": source.encode(), "templates/page.html": b"<p>The first</p>"}
         )
         self.folder = folder
-        self.templates = folder / "compiled"
-        self.templates.mkdir()
-        self.runner = Runner(forks, frozenset(), self.templates)
+        self.runner = Runner(forks, frozenset())
 
     @contextmanager
     def check(self) -> Iterator[Site]:
         scratch = self.folder / "check"
         written = Written(self.copy, scratch / "lesson")
-        site = Site(self.runner, written, scratch, (list(SERVE),))
+        site = Site(self.runner, written, (list(SERVE),))
         yield site
         site.stop()
+        written.close()
         shutil.rmtree(scratch)
 
     def started(self) -> str:
@@ -138,6 +139,7 @@ def test_how_a_command_ends_is_told(checks: Callable[..., Checks]) -> None:
         assert [site.run("manage.py", "exit", code).code for code in "301"] == [3, 0, 1]
         with pytest.raises(AssertionError, match=r"signal 6"):
             site.run("manage.py", "abort")
+        assert site.run("manage.py", "read").out.startswith("\n")
         assert site.run("manage.py", "read", stdin="typed").out.startswith("typed\n")
 
 
@@ -172,20 +174,50 @@ def test_what_the_start_makes_is_there_for_each(checks: Callable[..., Checks]) -
     assert each.started() == each.started()
 
 
-def test_a_template_is_compiled_once_and_read_again_when_edited(
+# What is started instead
+
+
+def test_an_app_that_is_started_again_is_another_one(checks: Callable[..., Checks]) -> None:
+    each = checks(start="key = os.urandom(8).hex()", view="app.get('/key')(lambda: key)")
+    each.started()
+    with each.check() as site:
+        before = site.get("/key").words
+        site.start()
+        assert site.get("/key").words != before
+
+
+def test_a_file_that_the_start_makes_executable_is_so_for_each(
     checks: Callable[..., Checks],
 ) -> None:
-    each = checks()
+    each = checks(start="os.chmod('templates/page.html', 0o700)")
     for _ in range(2):
         with each.check() as site:
-            site.get("/page").shows("The first")
-    assert len(list(each.templates.iterdir())) == 1
+            site.serve()
+            assert (site.folder / "templates/page.html").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_lost_zygote_has_changed_is_changed_once(
+    checks: Callable[..., Checks], tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    start = f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}} '); os.mkdir('data')"
+    each = checks(start=start)
+    each.started()
+    os.kill(int(pids.read_text().split()[0]), 9)
+    each.started()
+    each.started()
+
+
+def test_a_slow_start_is_a_part_of_what_a_command_may_take(
+    checks: Callable[..., Checks],
+) -> None:
+    each = checks(start="time.sleep(0.6)")
+    each.started()
     with each.check() as site:
-        site.write("templates/page.html", "<p>The second</p>")
-        site.get("/page").shows("The second")
-
-
-# What is started instead
+        job = Job(["manage.py", "sleep"], site.folder, seconds=1.0)
+        began = time.monotonic()
+        assert each.runner.run(job, site._written).reason == "timeout"
+        assert time.monotonic() - began < 0.9
 
 
 def test_another_environment_starts_it(checks: Callable[..., Checks]) -> None:
@@ -228,7 +260,10 @@ def test_while_the_app_runs_a_command_is_started(checks: Callable[..., Checks]) 
         "log = open('log', 'w')",
         "import mmap; shared = mmap.mmap(-1, 4096)",
         "import tempfile; own = tempfile.mkdtemp()",
-        "typed = sys.stdin.buffer.raw.read(1)",
+        "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+        "import signal; signal.alarm(60)",
+        "os.mkdir('data'); os.chdir('data')",
+        "sys.stdout = None; sys.stdout = os.fdopen(os.dup(1), 'w', buffering=1)",
         "os.symlink('manage.py', 'link')",
         "os.remove('templates/page.html')",
     ],

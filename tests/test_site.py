@@ -6,16 +6,19 @@ import shutil
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import NestedChecker
+from services import program
 
 from course.answers import last_line
 from course.catalog import Course, load
 from course.checker import Checker
 from course.processes import Finished, ForkServer, ForkServers
 from course.runner import Runner
+from course.sandbox import Sandbox
 from course.site import Site, free_port
 from course.snapshot import Snapshot, take
 from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut
@@ -110,7 +113,7 @@ def forks() -> Iterator[ForkServer]:
 @pytest.fixture
 def site(forks: ForkServer, tmp_path: Path) -> Iterator[Site]:
     written = Written(Snapshot({"app.py": APP.encode()}), tmp_path / "lesson")
-    site = Site(Runner(forks, frozenset(), tmp_path), written, tmp_path, (["app.py"],))
+    site = Site(Runner(forks, frozenset()), written, (["app.py"],))
     yield site
     site.stop()
 
@@ -436,3 +439,105 @@ def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
     wanted = frozenset({"test_timing_is_its_own"})
     found = checker.results(lesson, copy, lesson.checks, wanted)
     assert found["test_timing_is_its_own"].state == PASSED
+
+
+# What a program that nobody trusts does with its folder
+
+ESCAPES = """
+import os, sys
+from pathlib import Path
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.get("/swap")
+def swap():
+    here = Path.cwd()
+    here.rename(here.with_name("elsewhere"))
+    here.symlink_to({outside!r})
+    return "done"
+
+@app.get("/link")
+def link():
+    Path("link").symlink_to({outside!r})
+    Path("page.html").symlink_to({outside!r} + "/secret")
+    return "done"
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+@pytest.fixture
+def distrusted(tmp_path: Path) -> Iterator[tuple[Site, Path]]:
+    """A copy whose programs run in a sandbox, and a folder that none of it may reach."""
+    program("bwrap", "bubblewrap")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("untouched")
+    with closing(sqlite3.connect(outside / "theirs.db")) as theirs, theirs:
+        theirs.execute("CREATE TABLE todo (title)")
+    source = ESCAPES.format(outside=str(outside))
+    copy = Snapshot({"app.py": source.encode()})
+    with ForkServer(("flask", "sqlite3"), Sandbox()) as forks, forks.written(copy) as written:
+        site = Site(Runner(forks, frozenset()), written, (["app.py"],))
+        yield site, outside
+        site.stop()
+    assert {path.name for path in outside.iterdir()} == {"secret", "theirs.db"}
+    assert (outside / "secret").read_text() == "untouched"
+
+
+def test_a_folder_that_is_another_one_now_leads_nothing_elsewhere(
+    distrusted: tuple[Site, Path],
+) -> None:
+    site, _ = distrusted
+    site.get("/swap").shows("done")
+    site.write("new.txt", "new")
+    assert site.read("new.txt") == "new"
+    with pytest.raises(CheckFailed, match="one SQLite file"), site.database():
+        pass
+    site.new_database()
+
+
+def test_no_link_is_followed(distrusted: tuple[Site, Path]) -> None:
+    site, outside = distrusted
+    site.get("/link").shows("done")
+    for path in ("page.html", "link/secret", "../" * 9 + str(outside / "secret"), "/etc/hosts"):
+        with pytest.raises(CheckFailed, match="expected a text"):
+            site.read(path)
+    with pytest.raises(Crashed, match="expected a place to write it"):
+        site.write("link/new", "new")
+    site.write("page.html", "new")
+    assert site.read("page.html") == "new"
+
+
+def test_a_folder_comes_to_the_jobs_whole_and_under_a_new_name(
+    distrusted: tuple[Site, Path],
+) -> None:
+    site, outside = distrusted
+    forks = site._runner.forks
+    names = set()
+    for _ in range(3):
+        with forks.written(Snapshot({"a/b.txt": b"whole"})) as written:
+            names.add(written.folder.parent.name)
+            assert (written.folder / "a/b.txt").read_bytes() == b"whole"
+            written.folder.parent.rename(written.folder.parent.with_name("moved"))
+            written.folder.parent.symlink_to(outside)
+        written.folder.parent.unlink(missing_ok=True)
+        shutil.rmtree(written.folder.parent.with_name("moved"))
+    assert len(names) == 3
+
+
+def test_what_is_typed_reaches_a_program_whatever_stands_in_the_folder(
+    distrusted: tuple[Site, Path],
+) -> None:
+    site, outside = distrusted
+    site.write("app.py", "import os, sys\nprint(sys.stdin.read(), os.listdir('..'))\n")
+    assert site.run("app.py", stdin="typed 字").out == "typed 字 ['lesson']\n"
+    script = (
+        f"import os\nfor name in ('stdin', 'new'): os.symlink({str(outside)!r}, '../' + name)\n"
+    )
+    site.write("app.py", script)
+    assert site.run("app.py", stdin="typed").code == 0
+    site.write("app.py", "import sys\nprint(sys.stdin.read())\n")
+    assert site.run("app.py", stdin="typed").out == "typed\n"
