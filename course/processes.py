@@ -45,9 +45,6 @@ ANSWER_SECONDS = 5.0
 LESSON = "lesson"
 """The name of a copy's folder."""
 
-SOCKET = ".sock"
-"""How the names of the sockets in a job's scratch folder end."""
-
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
     "from course import forkserver; sys.path.remove(root);"
@@ -131,12 +128,12 @@ class ForkServer:
         return self._process.poll() is not None
 
     def start(self, job: Job, scratch: Path, zygote: Program | None = None) -> Program:
-        """Start `job`; `scratch` is a folder for what is needed beside its own.
+        """Start `job`; `scratch` is a folder for what it needs beside its own.
 
         It is forked off a `zygote` that runs, if any. Raises `OSError` where that has ended.
         """
         self.imported()  # it listens by now
-        address = scratch / f"{time.monotonic_ns()}{SOCKET}"
+        address = Path(self._unseen.name, f"{os.getpid()}-{time.monotonic_ns()}")
         env = environment(scratch) | dict(job.env)
         message = {
             "argv": job.argv,
@@ -375,6 +372,7 @@ class Program:
             self._replies.close()
             self._control.close()
             os.close(self._ready)
+            self.address.unlink(missing_ok=True)
         return reply
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from course.processes import (
     COMMAND_SECONDS,
-    SOCKET,
     START_SECONDS,
     Finished,
     ForkServer,
@@ -30,8 +27,6 @@ class _Zygote:
     """A program that waits to be forked, and what its start has changed in the folder."""
 
     program: Program
-    took: float
-    """How many seconds its start took, which is a part of what each program may take."""
     changes: Changes
     forked: Program | None = None
     """What was forked off it last. While that runs, its supervisor takes no other job."""
@@ -95,32 +90,29 @@ class Runner:
             return None, None
         zygote = self._zygotes.get(script)
         if zygote is None:
-            beside, began = set(os.listdir(scratch)), time.monotonic()
+            beside = set(os.listdir(scratch))
             program = self.start(replace(job, zygote=True, seconds=ZYGOTE_SECONDS))
             facts = program.wait_until_serving(seconds)
             if not facts or "zygote" not in facts:  # nobody can fork it, so it is what `job` asks
                 return program, facts
             changes = written.changes()
-            if changes is None or not beside >= _names(scratch):
+            if changes is None or set(os.listdir(scratch)) != beside:
                 self._unfit.add(script)
                 program.kill()
                 written.restore()
                 return None, None
-            zygote = _Zygote(program, time.monotonic() - began, changes)
-            self._zygotes[script] = zygote
+            zygote = self._zygotes[script] = _Zygote(program, changes)
         elif zygote.may_be_forked(job, written):
             written.change(zygote.changes)
         else:
             return None, None
-        left = seconds - zygote.took
-        job = replace(job, seconds=job.seconds - zygote.took)
         zygote.served = written if job.serve else zygote.served
         try:
             zygote.forked = self.forks.start(job, scratch, zygote.program)
         except OSError:  # it has ended
             self._forget(script, written)
             return None, None
-        return zygote.forked, zygote.forked.wait_until_serving(left) if job.serve else None
+        return zygote.forked, zygote.forked.wait_until_serving(seconds) if job.serve else None
 
     def _may_fork(self, job: Job, written: Written) -> bool:
         script = job.argv[0]
@@ -141,8 +133,3 @@ class Runner:
         """Forget a zygote that has ended, and what its start has changed in the folder."""
         self._zygotes.pop(script).program.kill()
         written.restore()
-
-
-def _names(scratch: Path) -> set[str]:
-    """Return what is beside the lesson's folder, but for our own sockets."""
-    return {name for name in os.listdir(scratch) if not name.endswith(SOCKET)}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import until
 
-from course.processes import ForkServer, Job
+from course.processes import ForkServer
 from course.runner import Runner
 from course.site import Site
 from course.snapshot import Snapshot
@@ -58,8 +58,6 @@ def command(arguments):
         open(arguments[1], "a").close()
     elif arguments[:1] == ["read"]:
         print(sys.stdin.read())
-    elif arguments[:1] == ["sleep"]:
-        time.sleep(60)
     elif arguments[:1] == ["kill"]:
         os.kill(os.getppid(), 9)
     print(started, sys.argv)
@@ -206,18 +204,6 @@ def test_what_a_lost_zygote_has_changed_is_changed_once(
     os.kill(int(pids.read_text().split()[0]), 9)
     each.started()
     each.started()
-
-
-def test_a_slow_start_is_a_part_of_what_a_command_may_take(
-    checks: Callable[..., Checks],
-) -> None:
-    each = checks(start="time.sleep(0.6)")
-    each.started()
-    with each.check() as site:
-        job = Job(["manage.py", "sleep"], site.folder, seconds=1.0)
-        began = time.monotonic()
-        assert each.runner.run(job, site._written).reason == "timeout"
-        assert time.monotonic() - began < 0.9
 
 
 def test_another_environment_starts_it(checks: Callable[..., Checks]) -> None:
