@@ -81,6 +81,8 @@ def test_one_base(site: Site) -> None:
     base = base_template(site)
     for path in pages(site):
         site.get(path).has_status(200)
+    there = (site.folder / base).is_file()
+    expect(there, "App/templates", f"the template {Path(base).name} that others extend", "none")
     text = site.read(base)
     site.write(base, text.replace("</body>", "<p>On every page</p></body>"))
     for path in pages(site):

@@ -82,8 +82,8 @@ class Snapshot:
 
     def write(self, folder: Path) -> None:
         """Write the files below `folder`, which is made."""
-        parents = {(folder / path).parent for path in self.files}
-        for needed in parents | {folder / path for path in self.empty} | {folder}:
+        parents = dict.fromkeys((folder / path).parent for path in self.files)  # each once
+        for needed in (folder, *parents, *(folder / path for path in sorted(self.empty))):
             needed.mkdir(parents=True, exist_ok=True)
         for path, data in self.files.items():
             (folder / path).write_bytes(data)
