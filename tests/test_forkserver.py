@@ -61,3 +61,13 @@ def test_a_supervisor_that_is_killed_is_replaced(forks: ForkServer, tmp_path: Pa
     for _ in range(3):
         os.kill(supervisor(forks, tmp_path), signal.SIGKILL)
     supervisor(forks, tmp_path)
+
+
+def test_a_program_may_wrap_its_output_anew(forks: ForkServer, tmp_path: Path) -> None:
+    (tmp_path / "wraps.py").write_text(
+        "import io, sys\n"
+        "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\n"
+        "print('wrapped')\n"
+    )
+    finished = forks.start(Job(["wraps.py"], tmp_path), tmp_path).wait()
+    assert (finished.code, finished.out, finished.err) == (0, "wrapped\n", "")
