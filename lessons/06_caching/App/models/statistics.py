@@ -11,8 +11,8 @@
 
 
 # TODO 6.5: Give count() a second argument, which is another text after every commit. The cache
-#   keeps that text: where you add one, read it again, for another's may have won. A function that
-#   listens for "after_commit" of db.session sets another there.
+#   keeps that text: where you add one, read it again, for another's may have won, or be gone. A
+#   function that listens for "after_commit" of db.session deletes it there.
 
 
 # TODO 6.6: Have one thread count while the others wait, with a Lock. A thread that waits holds no

@@ -48,9 +48,9 @@ def count(since, change):
 def last_change():
     """Return a text that is another one after each change."""
     change = cache.get("last_change")
-    if change is None:  # a cold cache
+    if change is None:  # a cold cache, or a change
         cache.add("last_change", uuid4().hex)  # not set: two processes must not have one each
-        change = cache.get("last_change")
+        change = cache.get("last_change") or uuid4().hex  # another change, in just this moment
     return change
 
 
@@ -61,6 +61,6 @@ def note_change(session):
     cache.delete_memoized(count) is made for this, but a count that ends just then can undo it.
     """
     try:
-        cache.set("last_change", uuid4().hex)
+        cache.delete("last_change")
     except RedisError:  # what is committed stays so, and must not be answered as a failure
         current_app.logger.exception("The cache has not heard of a change.")
