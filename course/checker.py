@@ -30,7 +30,6 @@ from course.snapshot import Snapshot, take
 from course.verdicts import CRASHED, FAILED, NOT_ATTEMPTED, PASSED, CheckFailed, TimedOut, Verdict
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-_SHARES = CORES + 1  # a check waits for its processes about half of the time
 
 LESSON_SECONDS = 120.0
 """How long a run of checks may take, whatever hangs: those that have not begun by then time out."""
@@ -153,7 +152,7 @@ class Checker:
         forks, hidden = self.servers.for_modules(self.course.imports(lesson), copy.modules())
         ready = self._ready(lesson, copy, forks, hidden)
         _forget_another(path)
-        shares = 1 if self.servers.sandboxed else _SHARES
+        shares = 1 if self.servers.sandboxed else CORES
         ways = self._ways(lesson)
         following = following or _Following()
         plugin = _Plugin(forks, ready, hidden, ways, wanted, shares, following)
