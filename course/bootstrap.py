@@ -251,7 +251,12 @@ def clear(wrong: str) -> None:
     """Empty a .venv that is of no use, unless it may be something else."""
     import shutil
 
-    is_venv = read_stamp() is not None or os.path.isfile(os.path.join(VENV, "pyvenv.cfg"))
+    stamp = read_stamp()
+    if stamp and os.path.islink(VENV) and same(os.path.join(stamp[0], ".venv"), VENV):
+        say(f"The .venv here leads to that of {stamp[0]}, which keeps it: making one.")
+        os.remove(VENV)
+        return
+    is_venv = stamp is not None or os.path.isfile(os.path.join(VENV, "pyvenv.cfg"))
     entries = list(os.scandir(VENV)) if os.path.isdir(VENV) else None
     if entries is None or (entries and not is_venv):
         raise CourseError(

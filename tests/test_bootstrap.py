@@ -334,6 +334,18 @@ class TestABrokenVenv:
         assert ran.said[3] == ["todo"]
         assert "was left half made" in ran.err
 
+    def test_is_no_link_to_that_of_another_copy_of_the_course(self, made):
+        (made.venv / "mine").touch()
+        root = made.root.with_name("another 别处")
+        shutil.copytree(made.root, root, ignore=shutil.ignore_patterns(".venv"))
+        (root / ".venv").symlink_to(made.venv)
+        another = Copy(root, made.bin, made.env)
+        ran = another.run("lesson", "1")
+        assert ran.said[1:] == [str(another.venv), 1, ["todo"]]
+        assert ran.err.startswith(f"The .venv here leads to that of {made.root}, which keeps it: ")
+        assert (made.venv / "mine").exists()
+        assert made.run("lesson", "1").err == ""
+
 
 class TestAVenvOfSomeoneElses:
     @pytest.fixture
