@@ -195,7 +195,6 @@ class _Program:
     def __init__(self, job: dict[str, Any], ready: int, listener: int, orders: int) -> None:
         self._job, self._ready, self._listener = job, ready, listener
         self._orders = orders
-        self._streams = sys.stdout, sys.stderr
 
     def run(self) -> None:
         """Run it to its end."""
@@ -226,12 +225,9 @@ class _Program:
     def _wait_as_zygote(self) -> None:
         """Where this is to become a zygote, and can: wait, and return in what is forked."""
         known = {0, 1, 2, self._ready, self._listener, self._orders}
-        as_before = sys.stdout, sys.stderr, os.getcwd() == self._job["cwd"]
-        if self._job["zygote"] and as_before == (*self._streams, True) and _can_be_forked(known):
-            for stream in self._streams:
-                stream.flush()
+        at_home = os.getcwd() == self._job["cwd"]
+        if self._job["zygote"] and at_home and _can_be_forked(known):
             os.write(self._ready, b'{"zygote": true}\n')
-            _close_all_but({0, 1, 2, self._orders})
             self._job, self._ready, self._listener = _be_zygote(self._orders)
         self._job["zygote"] = False
 

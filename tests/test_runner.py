@@ -58,6 +58,17 @@ def command(arguments):
         open(arguments[1], "a").close()
     elif arguments[:1] == ["read"]:
         print(sys.stdin.read())
+    elif arguments[:1] == ["descriptors"]:
+        print(os.listdir("/proc/self/fd"))
+        return
+    elif arguments[:1] == ["leave"]:
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            time.sleep(60)
+        while os.getsid(child) != child:
+            time.sleep(0.01)
+        print(child)
     elif arguments[:1] == ["kill"]:
         os.kill(os.getppid(), 9)
     print(started, sys.argv)
@@ -139,6 +150,21 @@ def test_how_a_command_ends_is_told(checks: Callable[..., Checks]) -> None:
             site.run("manage.py", "abort")
         assert site.run("manage.py", "read").out.startswith("\n")
         assert site.run("manage.py", "read", stdin="typed").out.startswith("typed\n")
+
+
+def test_a_command_has_the_descriptors_that_it_would_have(checks: Callable[..., Checks]) -> None:
+    each = checks()
+    each.started()
+    with each.check() as site:
+        forked = site.run("manage.py", "descriptors").out
+        assert site.run("manage.py", "descriptors", env={"MORE": "1"}).out == forked
+
+
+def test_what_is_added_to_the_arguments_stays_there(checks: Callable[..., Checks]) -> None:
+    each = checks(start="sys.argv.append('more')")
+    for _ in range(2):
+        with each.check() as site:
+            assert "['manage.py', 'one', 'more']" in site.run("manage.py", "one").out
 
 
 def test_where_and_what_is_served_is_each_checks_own(checks: Callable[..., Checks]) -> None:
@@ -259,9 +285,9 @@ def test_what_two_would_share_or_miss_is_not_forked(
 ) -> None:
     each = checks(start=start)
     with each.check() as site:
-        first = site.run("manage.py", stdin="typed").out
+        first = site.run("manage.py").out
     with each.check() as site:
-        second = site.run("manage.py", stdin="typed").out
+        second = site.run("manage.py").out
     assert "['manage.py']" in first
     assert "['manage.py']" in second
     assert first != second
@@ -309,6 +335,16 @@ def test_a_zygote_ends_with_whoever_runs_the_checks(
     os.waitpid(pid, 0)
     (zygote,) = pids.read_text().split()
     until(lambda: not Path("/proc", zygote).exists())
+
+
+def test_what_a_command_leaves_behind_ends_with_it(checks: Callable[..., Checks]) -> None:
+    each = checks()
+    started = each.started()
+    with each.check() as site:
+        child, said, *_ = site.run("manage.py", "leave").out.split()
+        assert said == started
+        assert not Path("/proc", child).exists()
+    assert each.started() == started
 
 
 def test_a_loop_in_what_was_forked_is_ended(
