@@ -71,7 +71,7 @@ app = App.create_app()
 client = app.test_client()
 store = next(iter(app.extensions["cache"].values()))
 set_many, add = store.set_many, store.add
-threads, todos = [], [1]
+threads, todos, comes_before_commit = [], [1], []
 
 def write():
     todos.append(1)
@@ -104,6 +104,13 @@ def another_after(*args, **kwargs):
     write_meanwhile()
     return added
 
+@event.listens_for(Engine, "commit")
+def before_commit(connection):
+    if comes_before_commit:
+        thread = threading.Thread(target=comes_before_commit.pop(), args=["/stats"])
+        thread.start()
+        thread.join(0.5)
+
 def numbers(page):
     found = re.search(r"\\d+ of (\\d+) todos", page.text)
     return (found[0], int(found[1])) if found else ("no numbers", 0)
@@ -130,7 +137,26 @@ for _ in range(2):
     store.add = another_after
     least = len(todos)
     said, number = numbers(client.get("/stats"))
-print(json.dumps([*found, said, number, least]))
+found += [said, number, least]
+comes_before_commit.append(app.test_client().get)
+write()
+print(json.dumps([*found, numbers(client.get("/stats"))[0], f"0 of {len(todos)} todos"]))
+"""
+
+EXPIRED = """
+import json, sys, time
+import App
+
+client = App.create_app().test_client()
+
+def state():
+    return client.get("/stats").headers.get("X-Cache", "none").lower()
+
+state()
+modules = [module for name, module in sys.modules.items() if name.startswith("cachelib")]
+for module in [module for module in modules if hasattr(module, "time")]:
+    module.time = lambda: time.time() + 7 * 24 * 60 * 60
+print(json.dumps([state() for _ in range(4)]))
 """
 
 AT_ONCE = """
@@ -140,9 +166,10 @@ import App
 
 app = App.create_app()
 store = next(iter(app.extensions["cache"].values()))
-get = store.get
+get, add = store.get, store.add
 here = os.path.realpath(os.getcwd()) + os.sep
 arrived, inside, counting, misses = set(), set(), set(), []
+looks, adding, seen = {}, [], threading.Event()
 
 @app.before_request
 def arrive():
@@ -172,17 +199,28 @@ def let_the_others_come():
         if before is not None and before == waiting():
             break
 
-def get_slowly(*args, **kwargs):
-    found = get(*args, **kwargs)
+def get_slowly(key, *args, **kwargs):
+    found = looks[threading.get_ident(), key] = get(key, *args, **kwargs)
+    if adding and found is not None:
+        seen.set()
     let_the_others_come()
     return found
+
+def add_late(key, *args, **kwargs):
+    \"\"\"Add as FileSystemCache can: it looks, and then sets what another has set meanwhile.\"\"\"
+    if looks.get((threading.get_ident(), key), "not looked") is not None:
+        return add(key, *args, **kwargs)
+    adding.append(key)
+    if len(adding) > 1:
+        seen.wait(1)
+    return store.set(key, *args, **kwargs)
 
 @event.listens_for(Engine, "before_cursor_execute")
 def count(*args):
     counting.add(threading.get_ident())
     let_the_others_come()
 
-store.get = get_slowly
+store.get, store.add = get_slowly, add_late
 
 threads = [threading.Thread(target=ask) for _ in range(20)]
 for thread in threads:
@@ -376,7 +414,9 @@ def test_odd_days(site: Site) -> None:
         site.get(f"/stats?days={days}").has_status(400)
     for days in ("", "x", "7.5", "%00", "1" * 5000):
         page = site.get(f"/stats?days={days}")
-        page.did = f"GET /stats?days={days[:20]}"
+        page.did = (
+            f"GET /stats?days={days}" if len(days) < 9 else "GET /stats?days=1111… (5000 digits)"
+        )
         expect(page.status < 500, page.did, "a page, or status 400", f"status {page.status}")
 
 
@@ -431,7 +471,7 @@ def test_an_old_count_is_not_kept(site: Site) -> None:
     insert_todos(site, [{}])
     did = "GET /stats, twice, with a todo"
     out = site.probe(did, MEANWHILE).exits(0).out
-    counted, stored, state, said, number, least = json.loads(out.splitlines()[-1])
+    counted, stored, state, said, number, least, committed, now = json.loads(out.splitlines()[-1])
     meanwhile = f"{did} that is added while the first"
     expect(counted == "0 of 2 todos", f"{meanwhile} counts", "0 of 2 todos", counted)
     expect(stored == "0 of 4 todos", f"{meanwhile} stores its numbers", "0 of 4 todos", stored)
@@ -441,6 +481,17 @@ def test_an_old_count_is_not_kept(site: Site) -> None:
     expect(str(state).lower() == "hit", did, "X-Cache: hit", state)
     did = "GET /stats, where another process writes between two looks into the cache, once more"
     expect(number >= least, did, f"at least 0 of {least} todos", said)
+    did = "GET /stats after a commit, and a visit just before it"
+    expect(committed == now, did, now, committed)
+
+
+def test_after_the_timeout(site: Site) -> None:
+    """What has expired is kept anew, once, also where nobody has written since."""
+    insert_todos(site, [{}])
+    out = site.probe("GET /stats, four times, a week after the last", EXPIRED).exits(0).out
+    states = json.loads(out.splitlines()[-1])
+    did = "GET /stats a week after the last write and the last visit, four times"
+    expect(states[-2:] == ["hit", "hit"], did, "X-Cache: hit from the third on", ", ".join(states))
 
 
 # 6.6

@@ -49,7 +49,9 @@ def last_change():
     """Return a text that is another one after each change."""
     change = cache.get("last_change")
     if change is None:  # a cold cache, or a change
-        cache.add("last_change", uuid4().hex)  # not set: two processes must not have one each
+        # Not set: two processes must not have one each. And without a time limit, since
+        # FileSystemCache's add takes what has expired for what is there.
+        cache.add("last_change", uuid4().hex, timeout=0)
         change = cache.get("last_change") or uuid4().hex  # another change, in just this moment
     return change
 
