@@ -69,6 +69,10 @@ def command(arguments):
         while os.getsid(child) != child:
             time.sleep(0.01)
         print(child)
+    elif arguments[:1] == ["kill-once"] and os.path.exists(once):
+        os.remove(once)
+        os.kill(os.getppid(), 9)
+        time.sleep(60)
     elif arguments[:1] == ["kill"]:
         os.kill(os.getppid(), 9)
     print(started, sys.argv)
@@ -165,6 +169,13 @@ def test_what_is_added_to_the_arguments_stays_there(checks: Callable[..., Checks
     for _ in range(2):
         with each.check() as site:
             assert "['manage.py', 'one', 'more']" in site.run("manage.py", "one").out
+
+
+def test_what_the_start_reads_is_what_was_typed_for_it(checks: Callable[..., Checks]) -> None:
+    each = checks(start="print(sys.stdin.read())")
+    for typed in ("one", "two"):
+        with each.check() as site:
+            assert site.run("manage.py", stdin=typed).out.startswith(f"{typed}\n")
 
 
 def test_where_and_what_is_served_is_each_checks_own(checks: Callable[..., Checks]) -> None:
@@ -319,6 +330,20 @@ def test_a_zygote_that_is_killed_is_started_again(checks: Callable[..., Checks],
     found = [each.started() for _ in range(3)]
     assert started not in found
     assert found[1] == found[2]
+
+
+def test_a_command_whose_zygote_ends_is_started(
+    checks: Callable[..., Checks], tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    each = checks(start=f"once = {str(once)!r}")
+    started = each.started()
+    once.touch()
+    with each.check() as site:
+        out = site.run("manage.py", "kill-once").out
+    assert not once.exists()
+    assert "['manage.py', 'kill-once']" in out
+    assert started not in out
 
 
 def test_a_zygote_ends_with_whoever_runs_the_checks(
