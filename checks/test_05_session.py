@@ -20,7 +20,7 @@ from course.answers import Page, expect
 from course.browser import Browser
 from course.site import Site
 
-PASSWORD = "correct horse battery"
+PASSWORD = " Correct horse battery"
 PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": "9f2c5d1e84b7a3606d0f"}
 SERVER_STORES = ("memory", "files", "database")
 
@@ -58,6 +58,7 @@ same = key == start(APP_ENV="development")  # one that is made anew each time is
 print(json.dumps({
     "with a SECRET_KEY": start(APP_ENV="production", SECRET_KEY="3d1c" * 8),
     "with APP_ENV=production and no SECRET_KEY": start(APP_ENV="production"),
+    "with APP_ENV=staging and no SECRET_KEY": start(APP_ENV="staging"),
     "with APP_ENV=production and SECRET_KEY=": start(APP_ENV="production", SECRET_KEY=""),
     "with APP_ENV=production and the key of development":
         start(APP_ENV="production", SECRET_KEY=key) if same else "stops: SECRET_KEY",
@@ -248,13 +249,11 @@ def test_only_an_id(site: Site) -> None:
 
 def test_many_sessions(site: Site) -> None:
     """Where there are many sessions, none is dropped for another."""
-    command = site.probe("GET / again, after many other browsers", MANY).exits(0)
-    expect(
-        "been here 2 time" in command.out,
-        command.did,
-        "'been here 2 times': the session is still there",
-        "another session",
-    )
+    for store in ("files", "memory"):
+        did = f"GET / again, after many other browsers, with SESSION_TYPE={store}"
+        command = site.probe(did, MANY, env={"SESSION_TYPE": store}).exits(0)
+        there = "been here 2 time" in command.out
+        expect(there, did, "'been here 2 times': the session is still there", "another session")
 
 
 def test_cookie_flags(site: Site) -> None:
@@ -423,6 +422,11 @@ def test_register_refuses(site: Site) -> None:
         page.has_status(400).has("form [name=password]", "the form again")
     site.browser().post("/register").has_status(400)
     expect(rows(site) == before, "POST /register, refused", "nothing new", "more rows")
+    for name, password in (("x" * 40, "8 chars."), ("Bob", "x" * 200)):
+        data = {"name": name, "password": password}
+        page = site.browser().post("/register", data=data)
+        page.did = f"POST /register with a name of {len(name)}, a password of {len(password)}"
+        page.redirects_to("/todos")
     with site.database() as db:
         users = f'"{foreign_key(db)["table"]}"'
         columns = db.execute(f"PRAGMA table_info({users})").fetchall()
@@ -480,6 +484,11 @@ def test_log_in(site: Site) -> None:
     page.redirects_to("/todos")
     for path in ("/", "/todos", "/account", "/no/such/page"):
         other.get(path).shows("Ann <x-name>")
+    with site.database() as db:
+        db.execute(f'DELETE FROM "{foreign_key(db)["table"]}"')
+    page = other.get("/todos")
+    page.did += ", logged in as someone who is no longer in the database"
+    page.has_status(200).hides("Ann <x-name>")
     command = site.manage("request", "/todos").exits(0)
     warning = re.search("SAWarning: .*", command.err)
     expect(warning is None, f"{command.did}, as a guest", "no warning", warning and warning[0])
@@ -588,6 +597,11 @@ def test_next_stays_here(site: Site) -> None:
         expect(there.startswith("http://localhost/"), did, "a redirect that stays here", where)
         if url in here:
             expect(there == f"http://localhost{url}", did, f"a redirect to {url}", where)
+    register(site, "Bob")
+    page = site.get("/login?next=//evil.example")
+    page.did += ", logged in"
+    there = browsers_url(page.headers.get("Location", ""))
+    expect(there.startswith("http://localhost/"), page.did, "no redirect to elsewhere", there)
 
 
 # 5.7: whose todo is it?
@@ -604,6 +618,13 @@ def test_own_list(site: Site) -> None:
             page.did += f" as {name}"
             found = listed(page)
             expect(found == [f"Tea of {name}"], page.did, f"only 'Tea of {name}'", found)
+    for q in ("%25", "%00", "x" * 60_000):
+        page = named["Ann"].get(f"/todos?q={q}")
+        page.did = f"GET /todos?q={q[:9]}{'… (60000 letters)' if q[9:] else ''} as Ann"
+        page.has_status(200)
+        expect(not listed(page), page.did, "no todos", listed(page))
+    page = add(named["Ann"], " ").has_status(400)
+    page.shows("Tea of Ann").hides("Tea of a guest").hides("Tea of Bob")
     site.manage("find", "tea").exits(0).prints_lines(3)
 
 
@@ -651,13 +672,17 @@ def test_new_id(site: Site) -> None:
         victim, planted = site.browser(), site.browser()
         planted.get("/").has_status(200)
         victim.cookies |= planted.cookies
-        register(victim, "Ann" if store == "files" else "Bob")
+        enter = "registration" if store == "files" else "login"
+        if store == "files":
+            register(victim, "Ann")
+        else:
+            victim.post("/login", data={"name": "Ann", "password": PASSWORD}).redirects_to("/todos")
         page = planted.get("/todos").has_status(200)
-        page.did = f"GET /todos with the cookie of before the login (SESSION_TYPE={store})"
-        page.hides("Ann").hides("Bob")
-        victim.get("/todos").has_status(200).shows("Ann" if store == "files" else "Bob")
+        page.did = f"GET /todos with the cookie of before the {enter} (SESSION_TYPE={store})"
+        page.hides("Ann")
+        victim.get("/todos").has_status(200).shows("Ann")
         page = victim.get("/")
-        page.did += ", the first after the login"
+        page.did += f", the first after the {enter}"
         visits(page, 1)
     use(site, "cookie")
     page = site.post("/login", data={"name": "Ann", "password": PASSWORD})
@@ -686,6 +711,11 @@ def test_other_sites(site: Site) -> None:
             page = site.post(there, data=data, headers=headers)
             page.did += f" and {headers}"
             page.has_status(403)
+    for origin in ("http://localhost.evil.example", "http://evil-localhost", "http://localhost:8"):
+        headers = {"Origin": origin}
+        page = site.post("/todos", data={"title": "From evil"}, headers=headers)
+        page.did += f" and {headers}"
+        page.has_status(403)
     site.get("/todos").has_status(200).shows("Stay").hides("From evil")
 
 
@@ -698,6 +728,7 @@ def test_own_forms(site: Site) -> None:
         {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"},
         {"Origin": "http://localhost"},
         {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
         {},
     ):
         page = site.post("/todos", data={"title": f"With {len(headers)}"}, headers=headers)
@@ -783,7 +814,8 @@ def foreign_key(db: sqlite3.Connection) -> sqlite3.Row:
 
 def register(browser: Browser, name: str, mount: str = "") -> None:
     """Register, which logs in from task 5.5 on. `mount` is the path that the app is below."""
-    page = browser.post(f"{mount}/register", data={"name": name, "password": PASSWORD})
+    data = {"name": name, "password": PASSWORD, "next": "//evil.example"}
+    page = browser.post(f"{mount}/register", data=data)
     page.redirects_to(f"{mount}/todos")
 
 
