@@ -1,8 +1,11 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, and remove a folder whatever is in it."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,3 +17,17 @@ def replace(path: Path, data: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder however deep it is, and whatever it allows. What is left then stays.
+
+    `rmtree` calls itself for each folder in a folder: a program can make more of them than Python
+    has calls, or forbid to read one.
+    """
+    with suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        for words in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            with suppress(OSError):
+                subprocess.run([*words, "--", str(folder)], stderr=subprocess.DEVNULL)

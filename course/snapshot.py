@@ -81,7 +81,13 @@ class Snapshot:
         return Snapshot({path: plain_line_ends(data) for path, data in self.files.items()})
 
     def write(self, folder: Path) -> None:
-        """Write the files below `folder`, which is made."""
+        """Write the files below `folder`, which is made.
+
+        Raises `ValueError`, and writes nothing, where a path leads out of it.
+        """
+        for path in (*self.files, *self.empty):
+            if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+                raise ValueError(f"{path!r} leads out of the folder")
         parents = dict.fromkeys((folder / path).parent for path in self.files)  # each once
         for needed in (folder, *parents, *(folder / path for path in sorted(self.empty))):
             needed.mkdir(parents=True, exist_ok=True)

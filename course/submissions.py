@@ -31,6 +31,7 @@ ENTRIES_LIMIT = 20_000
 """How many files and folders it may have."""
 
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
+_PART_LIMIT = 255  # bytes; no file system here takes more
 _ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
 _OTHERS = {
@@ -157,30 +158,37 @@ def _no_archive(path: Path) -> str:
 
 @dataclass
 class _Files:
-    """The files of a submission, by path, and how to read one."""
+    """The files of a submission, and how to read one."""
 
     read: Callable[[str], bytes]
-    sizes: dict[str, int] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    """What `read` takes for each of them, by a path that is relative and in its plain form."""
     left_out: list[str] = field(default_factory=list)
     _seen: int = 0
 
-    def add(self, path: str, size: int, *, regular: bool = True) -> None:
+    def add(self, path: str, *, regular: bool = True) -> None:
         """Note an entry, unless it is none that a lesson can have."""
         self._seen += 1
         if self._seen > ENTRIES_LIMIT:
             raise Unreadable(f"It has more than {ENTRIES_LIMIT} files and folders.")
-        name = path.replace("\\", "/")  # some programs on Windows write those
-        parts = PurePosixPath(name).parts
-        if is_made(PurePosixPath(name)):
+        written = path.replace("\\", "/")  # some programs on Windows write those
+        # What follows a lesson's folder must be no absolute path, as in 00_request//etc/passwd.
+        parts = [part for part in written.split("/") if part not in ("", ".")]
+        name = "/".join(parts)
+        if not parts or is_made(PurePosixPath(name)):
             return
         if not regular:
             self.left_out.append(f"{_shown(name)} is a link or a special file.")
-        elif name.startswith("/") or ".." in parts or ":" in name[:2]:
-            self.left_out.append(f"{_shown(name)} leads outside.")
-        elif not name.isprintable() or len(name) > _PATH_LIMIT:
+        elif written.startswith("/") or ".." in parts or ":" in name[:2]:
+            self.left_out.append(f"{_shown(written)} leads outside.")
+        elif not name.isprintable() or len(name) > _PATH_LIMIT or _has_long_part(parts):
             self.left_out.append(f"{_shown(name)} is no name for a file of a lesson.")
         else:
-            self.sizes[path] = size
+            self.paths[name] = path
+
+
+def _has_long_part(parts: list[str]) -> bool:
+    return any(len(os.fsencode(part)) > _PART_LIMIT for part in parts)
 
 
 def _shown(name: str) -> str:
@@ -211,12 +219,11 @@ def _folder(folder: Path) -> Iterator[_Files]:
             if is_made(inside / name):
                 folders.remove(name)
             elif Path(parent, name).is_symlink():
-                files.add((inside / name).as_posix(), 0, regular=False)
+                files.add((inside / name).as_posix(), regular=False)
         for name in sorted(here):
             path = Path(parent, name)
             regular = path.is_file() and not path.is_symlink()
-            size = path.stat().st_size if regular else 0
-            files.add((inside / name).as_posix(), size, regular=regular)
+            files.add((inside / name).as_posix(), regular=regular)
     yield files
 
 
@@ -272,7 +279,7 @@ def _zip(file: IO[bytes]) -> Iterator[_Files]:
         for info in archive.infolist():
             kind = info.external_attr >> 28  # of a Unix file's mode; 0 where none is told
             if not info.is_dir():
-                files.add(info.filename, info.file_size, regular=kind in (0, 8))
+                files.add(info.filename, regular=kind in (0, 8))
         yield files
 
 
@@ -289,7 +296,7 @@ def _tar(file: IO[bytes]) -> Iterator[_Files]:
         members = {}
         for member in archive:
             if not member.isdir():
-                files.add(member.name, member.size, regular=member.isreg())
+                files.add(member.name, regular=member.isreg())
                 members[member.name] = member
         yield files
 
@@ -307,7 +314,7 @@ def _bounded(read: Callable[[int], bytes]) -> bytes:
 
 def _work(files: _Files, course: Course) -> Work:
     work = Work(left_out=files.left_out)
-    paths = {path.replace("\\", "/").removeprefix("./"): path for path in files.sizes}
+    paths = files.paths
     left = SIZE_LIMIT
     for lesson in course.lessons:
         places = _places(lesson, paths)

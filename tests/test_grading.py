@@ -24,11 +24,12 @@ import pytest
 from conftest import ROOT, tracked_files, until
 from services import program
 
-from course import checker, reports, sandbox, submissions
+from course import checker, files, reports, sandbox, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
 from course.rules import Rules
+from course.snapshot import Snapshot
 from course.submissions import SIZE_LIMIT, Unreadable, Work, find
 from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT
 
@@ -336,7 +337,7 @@ def read(course: Course, tmp_path: Path) -> Callable[[str], Work]:
 APP = f"{LESSON}/app.py"
 
 
-@pytest.mark.parametrize("place", ["", "work/", "ada/flask course/work/", "./"])
+@pytest.mark.parametrize("place", ["", "work/", "ada/flask course/work/", "./", ".//work/"])
 def test_a_zip_is_read_wherever_the_lesson_is(
     place: str, read: Callable[[str], Work], tmp_path: Path
 ) -> None:
@@ -391,6 +392,66 @@ def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: P
     work = read("ada.zip")
     assert work.copies[0].files == {"app.py": b"x = 1"}
     assert len(work.left_out) == len(outside) + 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "folder"])
+def test_no_path_is_absolute_after_the_lessons_folder(
+    kind: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    odd = [f"/{outside}/1.py", f"/.//{outside}/2.py", f"/{outside}/3.py".replace("/", "\\")]
+    entries = {APP: b"x = 1"} | {f"{LESSON}{name}": b"" for name in odd}
+    if kind == "zip":
+        _zip(tmp_path / "ada", entries)
+    elif kind == "tar":
+        _tar(tmp_path / "ada", *((_member(name), data) for name, data in entries.items()))
+    else:
+        _lesson(tmp_path / "ada", "x = 1")
+        (tmp_path / "ada" / LESSON / odd[2][1:]).touch()
+    work = read("ada")
+    work.copies[0].write(tmp_path / "copy")
+    inside = tmp_path / "copy" / outside.relative_to("/")
+    written = {path.name for path in inside.iterdir()}
+    assert written == ({"3.py"} if kind == "folder" else {"1.py", "2.py", "3.py"})
+    assert work.left_out == []
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("path", ["/etc/x.py", "a/../../x.py"])
+def test_a_copy_is_written_nowhere_else(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        Snapshot({"app.py": b"", path: b""}).write(tmp_path / "copy")
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        Snapshot({}, frozenset({path})).write(tmp_path / "copy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["截" * 100 + ".png", "n" * 256])
+def test_a_name_that_no_file_can_have_is_left_out(
+    name: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"x = 1", f"{LESSON}/{name}": b"", f"{LESSON}/{name}/x": b""})
+    work = read("ada.zip")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert [note.partition(" is ")[2] for note in work.left_out] == [
+        "no name for a file of a lesson."
+    ] * 2
+
+
+def test_a_folder_has_gone_whatever_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "-rf"
+    closed = folder / "closed" / "inside"
+    closed.mkdir(parents=True)
+    closed.parent.chmod(0)
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        inside = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inside
+    os.close(here)
+    files.remove(folder)
+    assert not folder.exists()
 
 
 def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
