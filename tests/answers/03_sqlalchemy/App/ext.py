@@ -1,6 +1,6 @@
 from flask_sqlalchemy import SQLAlchemy
 
-sa = SQLAlchemy(session_options={"expire_on_commit": False})
+sa = SQLAlchemy()
 
 
 def init_ext(app):

@@ -63,6 +63,7 @@ def save(row=None, **values):
         setattr(row, name, value)
     sa.session.add(row)
     sa.session.commit()
+    return row
 
 
 def remove(row):

@@ -1,4 +1,4 @@
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.views import MethodView
 
 from . import models
@@ -28,7 +28,8 @@ class List(MethodView):
         title = models.clean(request.form.get("title"))
         if title is None:
             return self.get(400)
-        models.save(title=title)
+        row = models.save(title=title)
+        current_app.logger.info("Added: %s", row.title)  # which is read anew after the commit
         return back()
 
 
