@@ -53,8 +53,13 @@ for part in [*table.constraints, *table.indexes]:
     print(type(part).__name__.removesuffix("Constraint"), "named", part.name)
 """
 SCHEMAS = """
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import DatabaseError
 from App import create_app
+
+TODO = {"title": "x", "completed": False, "created_at": "2026-01-01 00:00:00", "priority": "low"}
+NO_TODOS = {"title": ("", " x", "x" * 201), "priority": ("urgent", "NORMAL", "", None)}
+INSERT = f"INSERT INTO todo ({', '.join(TODO)}) VALUES (:{', :'.join(TODO)})"
 
 def parts(engine):
     found = inspect(engine)
@@ -64,6 +69,13 @@ def parts(engine):
         named = found.get_check_constraints(table) + found.get_unique_constraints(table)
         for constraint in named + found.get_foreign_keys(table):
             yield f"a constraint {constraint['name']} of the table {table}"
+    for name, values in NO_TODOS.items():
+        for value in values:
+            with engine.connect() as connection:
+                try:
+                    connection.execute(text(INSERT), TODO | {name: value})
+                except DatabaseError:
+                    yield f"the refusal of the {name} {str(value)[:9]!r}"
 
 app = create_app()
 db = app.extensions["sqlalchemy"]
@@ -143,11 +155,13 @@ def test_first_migration(site: Site) -> None:
     """The first migration makes what create_db made."""
     site.new_database()
     did = db(site, "upgrade", "+1").did
-    made = columns(site)
+    made, names = columns(site), check_names(site)
     refuses(site, f"INSERT INTO todo ({', '.join(COLUMNS)}) VALUES (1, '', 0, '2026-01-01')")
     write_lesson_3s(site)
-    wanted = columns(site)
+    wanted, named = columns(site), check_names(site)
     expect(made == wanted, did, words(wanted), words(made))
+    likely = f"the check constraint named {', '.join(named)}"
+    expect(names == named, did, likely, ", ".join(names) or "one without a name")
 
 
 def test_create_db_is_gone(site: Site) -> None:
@@ -294,14 +308,14 @@ def test_no_drift(site: Site) -> None:
 
 
 def test_same_as_the_models(site: Site) -> None:
-    """So do defaults and the names of constraints, which `db check` does not compare."""
+    """So do defaults and check constraints, with their names, which `db check` does not compare."""
     upgrade(site)
     write_lesson_3s(site, revision=first_revision(site))
     db(site, "upgrade")
     did = "The models beside lesson 3's database, upgraded"
     command = site.probe(did, SCHEMAS).exits(0).prints_line("compared", "compared")
     found = re.search(r"^only the .+$", command.out, re.MULTILINE)
-    wanted = "the same defaults, and the same names of constraints"
+    wanted = "the same defaults, and the same constraints with the same names"
     expect(found is None, did, wanted, found and found[0])
 
 
@@ -366,6 +380,16 @@ def columns(site: Site) -> dict[str, tuple]:
     with site.database() as database:
         rows = database.execute("PRAGMA table_info(todo)").fetchall()
     return {row["name"]: (row["type"], bool(row["notnull"]), bool(row["pk"])) for row in rows}
+
+
+def check_names(site: Site) -> list[str]:
+    """Return the names of the check constraints that the table todo has."""
+    with site.database() as database:
+        sql = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'todo'"
+        row = database.execute(sql).fetchone()
+    return sorted(
+        re.findall(r'CONSTRAINT\s+["`\[]?(\w+)["`\]]?\s+CHECK', row[0] if row else "", re.I)
+    )
 
 
 def words(table: dict[str, tuple]) -> str:
