@@ -7,18 +7,18 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from course import diffs, submissions
+from course import diffs, files, submissions
 from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
@@ -41,6 +41,12 @@ MEMORY_LIMIT = 4 * 1024 * 1024 * 1024
 
 DIFF_LIMIT = 200_000
 """Characters of a diff that a report shows."""
+
+MESSAGE_LIMIT = 2_000
+"""Characters that it shows of a message or a note."""
+
+NOTES_LIMIT = 20
+"""Notes that it shows of a submission."""
 
 
 @dataclass
@@ -117,24 +123,27 @@ class Grader:
                             if not each.was_kept:
                                 self._keep(each.grade)
                             yield each.grade
+                            files.remove(each.scratch)
             finally:
                 for each in running:
                     each.kill()
                     each.put_away()
+                files.remove(Path(scratch))
 
     def stored(self, name: str) -> Grade | None:
         """Return the grade that is kept of a submission, or None where none can be read."""
         try:
-            return from_json(json.loads(self._file(name).read_text("utf-8")))
+            grade = from_json(json.loads(self._file(name).read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        return grade if grade.name == name else None
 
     def one(self, submission: Submission, tell: Callable[[dict[str, Any]], None]) -> None:
         """Grade one submission, and tell each thing as soon as it is known."""
         try:
             work = submissions.read(submission, self.course)
         except CourseError as error:
-            tell({"state": UNREADABLE, "notes": [str(error)]})
+            tell({"state": UNREADABLE, "notes": _few([str(error)])})
             return
         key = hashlib.sha256(f"{self._release} {work.digest}".encode()).hexdigest()
         stored = self.stored(submission.name)
@@ -144,7 +153,7 @@ class Grader:
         numbers = self.rules.lessons or tuple(work.copies)
         lessons = [self.course.lesson(number) for number in numbers if number in work.copies]
         state = TAMPERED if work.tampered else GRADED
-        notes = [*work.tampered, *work.left_out]
+        notes = _few([*work.tampered, *work.left_out])
         tell({"state": state, "notes": notes, "due": [lesson.number for lesson in lessons]})
         for lesson in lessons:
             tell({"lesson": asdict(self._lesson(lesson, work.copies[lesson.number]))})
@@ -156,8 +165,8 @@ class Grader:
         copy = Snapshot(starter.files | handed_in.files)
         try:
             diff = diffs.changes(starter, copy)[:DIFF_LIMIT]
-        except CourseError as error:  # a path that git cannot take
-            diff = str(error)
+        except (CourseError, OSError) as error:  # a path that git, or the disk, cannot take
+            diff = f"There is no diff: {error}"
         try:
             with ForkServers(self.sandboxed) as servers:
                 checker = Checker(self.course, servers)
@@ -166,6 +175,7 @@ class Grader:
                     tasks.append(self._earlier(checker, lesson, copy, tasks))
         except (CourseError, OSError, MemoryError) as error:
             tasks = self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}")
+        tasks = [replace(task, message=_short(task.message)) for task in tasks]
         return LessonGrade(lesson.number, tasks, diff)
 
     def _earlier(
@@ -209,7 +219,18 @@ def file_name(name: str) -> str:
     if len(safe) <= 100:
         return safe
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{safe[:80]}-{digest[:16]}"
+    return f"{safe[:80]}+{digest[:16]}"  # quote leaves no +: no other name is this one as it is
+
+
+def _short(text: str) -> str:
+    """Return what a report shows of a sentence in which a student's program has a say."""
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"
+
+
+def _few(notes: list[str]) -> list[str]:
+    """Return what a report shows of the notes on a submission."""
+    more = [f"And {len(notes) - NOTES_LIMIT} more."] if len(notes) > NOTES_LIMIT else []
+    return [_short(note) for note in notes[:NOTES_LIMIT]] + more
 
 
 class _Running:
@@ -222,12 +243,12 @@ class _Running:
         self._due: list[int] = []
         self._told = b""
         self._began = self._heard = time.monotonic()
-        self._scratch = Path(tempfile.mkdtemp(dir=scratch))
+        self.scratch = Path(tempfile.mkdtemp(dir=scratch))
         self.pipe, write = os.pipe()
         self._pid = fork()
         if self._pid == 0:
             os.close(self.pipe)
-            _be_child(grader, submission, self._scratch, write)
+            _be_child(grader, submission, self.scratch, write)
         os.close(write)
 
     @property
@@ -263,14 +284,14 @@ class _Running:
 
     def kill(self) -> None:
         """End the process, and with it all that it has started."""
+        with suppress(ProcessLookupError):  # it leads no group yet
+            os.killpg(self._pid, signal.SIGKILL)
         os.kill(self._pid, signal.SIGKILL)
 
     def put_away(self) -> int:
         """Wait for the process's end; return its exit code."""
         os.close(self.pipe)
-        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        return code
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def _take(self, told: dict[str, Any]) -> None:
         if "lesson" in told:
