@@ -19,9 +19,31 @@ def as_set_up() -> dict[str, str]:
 
 
 def as_nobody() -> dict[str, str]:
-    """Return the environment of a git that reads nobody's configuration either."""
+    """Return the environment of a git that reads nobody's configuration either.
+
+    Nor does it fetch what a repository lacks from where that says.
+    """
     nothing = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    return as_set_up() | nothing | {"GIT_ATTR_NOSYSTEM": "1"}
+    return as_set_up() | nothing | {"GIT_ATTR_NOSYSTEM": "1", "GIT_NO_LAZY_FETCH": "1"}
+
+
+def first(size: int, *args: str, cwd: Path, env: dict[str, str]) -> bytes:
+    """Run git in `cwd`, and return what it prints, or the first `size` bytes and end it there.
+
+    Raises `CourseError` where it fails.
+    """
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(
+        ["git", *args], cwd=cwd, env=env, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing
+    ) as process:
+        assert process.stdout
+        printed = process.stdout.read(size)
+        if len(printed) == size:
+            process.kill()
+            return printed
+    if process.returncode:
+        raise CourseError(f"git {args[0]} does not work in {cwd}.")
+    return printed
 
 
 def run(

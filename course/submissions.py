@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -20,7 +21,7 @@ from typing import IO, Any
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
-from course.git import as_nobody, run
+from course.git import as_nobody, first, run
 from course.snapshot import Snapshot, is_made, read_file, take
 from course.verdicts import PROBE
 
@@ -33,7 +34,17 @@ ENTRIES_LIMIT = 20_000
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
 _PART_LIMIT = 255  # bytes; no file system here takes more
 _ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
+_ELSEWHERE = ("commondir", "objects/info/alternates", "worktrees")
+"""What in a repository names others."""
+
+_EXACTLY = "--upload-pack=git upload-pack --strict"
+"""For git to read the repository that it is told, and none in it or beside it, as ADDRESS.git."""
+
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError,
+    struct.error, OverflowError, ValueError,  # numbers in it that nothing can have
+)  # fmt: skip
 _OTHERS = {
     b"PK": "damaged zip",
     b"Rar!": "rar archive, which is not opened",
@@ -123,9 +134,9 @@ def read(submission: Submission, course: Course) -> Work:
         raise Unreadable(_no_archive(path)) from None
     except OSError as error:
         raise Unreadable(f"It cannot be read: {error.strerror or error}.") from error
-    except (EOFError, RuntimeError, ValueError, NotImplementedError, MemoryError) as error:
+    except (EOFError, RuntimeError, NotImplementedError, MemoryError) as error:
         raise Unreadable(f"It cannot be read: {error}.") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+    except _DAMAGED as error:
         raise Unreadable(f"The archive is damaged: {error}.") from error
 
 
@@ -206,10 +217,9 @@ def without_end(name: str) -> str:
 @contextlib.contextmanager
 def _folder(folder: Path) -> Iterator[_Files]:
     """Give the files of a folder; of a git repository without any, those of its last commit."""
-    git = folder / ".git" if (folder / ".git").is_dir() else folder
     names = {entry.name for entry in os.scandir(folder)}
     if names == {".git"} or {"HEAD", "objects", "refs"} <= names:
-        with _commit(git) as files:
+        with _commit(folder / ".git" if names == {".git"} else folder) as files:
             yield files
         return
     files = _Files(lambda path: read_file(folder / path, SIZE_LIMIT))
@@ -230,18 +240,32 @@ def _folder(folder: Path) -> Iterator[_Files]:
 @contextlib.contextmanager
 def _commit(repository: Path) -> Iterator[_Files]:
     """Give the files of a repository's HEAD. Its own settings and hooks have no say in it."""
+    _refuse_another(repository)
     with tempfile.TemporaryDirectory() as scratch:
         trusted = Path(scratch, "gitconfig")  # git reads a stranger's repository only if told
         trusted.write_text("[safe]\n\tdirectory = *\n", "utf-8")
         env = as_nobody() | {"GIT_CONFIG_GLOBAL": str(trusted), "GIT_TERMINAL_PROMPT": "0"}
         clone = Path(scratch, "clone")
-        words = ("clone", "-q", "--bare", "--no-local", "--depth=1", "--template=")
+        words = ("clone", "-q", "--bare", "--no-local", "--depth=1", "--template=", _EXACTLY)
         run(*words, "--", repository.resolve().as_uri(), str(clone), cwd=Path(scratch), env=env)
         if not run("rev-parse", "--verify", "-q", "HEAD", cwd=clone, env=env, allowed=(0, 1)):
             raise Unreadable("The repository has no commit.")
-        archive = run("archive", "--format=tar", "HEAD", cwd=clone, env=env)
+        tar = ("archive", "--format=tar", "HEAD")
+        archive = _bounded(lambda size: first(size, *tar, cwd=clone, env=env))
         with _tar(io.BytesIO(archive)) as files:
             yield files
+
+
+def _refuse_another(repository: Path) -> None:
+    """Raise `Unreadable` where git would read another repository too, such as a classmate's."""
+    leads = next((name for name in _ELSEWHERE if os.path.lexists(repository / name)), "")
+    if repository.is_symlink() or not repository.is_dir():
+        leads = repository.name
+    for parent, folders, names in os.walk(repository):
+        links = [name for name in (*folders, *names) if Path(parent, name).is_symlink()]
+        leads = Path(parent, links[0]).relative_to(repository).as_posix() if links else leads
+    if leads:
+        raise Unreadable(f"The repository's {_shown(leads)} leads to another one.")
 
 
 @contextlib.contextmanager

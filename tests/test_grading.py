@@ -13,25 +13,37 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import textwrap
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, tracked_files, until
 from services import program
 
-from course import checker, files, reports, sandbox, submissions
+from course import checker, files, grading, reports, sandbox, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
 from course.rules import Rules
 from course.snapshot import Snapshot
-from course.submissions import SIZE_LIMIT, Unreadable, Work, find
-from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT
+from course.submissions import SIZE_LIMIT, Submission, Unreadable, Work, find
+from course.verdicts import (
+    CRASHED,
+    FAILED,
+    IMPORT_ERROR,
+    NOT_ATTEMPTED,
+    PASSED,
+    TIMED_OUT,
+    Verdict,
+)
 
 LESSON = "00_request"
 SOLUTION = (ROOT / "solutions" / LESSON / "app.py").read_text("utf-8")
@@ -147,6 +159,20 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
             except OSError: pass
         """,
         {CRASHED},
+    ),
+    "makes deep folders": (
+        """
+        import os
+        back = os.open(".", os.O_RDONLY)
+        try:
+            for _ in range(3000):
+                os.mkdir("d")
+                os.chdir("d")
+        except OSError:
+            pass
+        os.fchdir(back)
+        """,
+        {PASSED, CRASHED, TIMED_OUT},
     ),
     "answers deep pages": (
         """
@@ -361,14 +387,19 @@ def test_work_comes_before_the_courses_own_folders(
     assert read("ada.zip").copies[0].files == {"app.py": b"c/work"}
 
 
-@pytest.mark.parametrize("bare", [False, True])
-def test_a_repository_is_read(bare: bool, read: Callable[[str], Work], tmp_path: Path) -> None:
-    tree = tmp_path / ".tree"
+def _repository(tree: Path) -> Path:
+    """Make a repository with a lesson in its one commit."""
     (tree / LESSON).mkdir(parents=True)
     (tree / APP).write_text("x = 1", "utf-8")
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Done"]):
         subprocess.run(["git", *words], cwd=tree, check=True)
+    return tree
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_repository_is_read(bare: bool, read: Callable[[str], Work], tmp_path: Path) -> None:
+    tree = _repository(tmp_path / ".tree")
     if bare:
         subprocess.run(["git", "clone", "-q", "--bare", tree, tmp_path / "ada"], check=True)
     else:
@@ -381,6 +412,85 @@ def test_a_repository_is_read(bare: bool, read: Callable[[str], Work], tmp_path:
     config.write_text(config.read_text("utf-8") + hook, "utf-8")
     assert read("ada").copies[0].files == {"app.py": b"x = 1"}
     assert not list(tmp_path.rglob("pwned"))
+
+
+def _common(eve: Path, bob: Path) -> None:
+    git = eve / ".git"
+    (git / "objects").mkdir(parents=True)
+    (git / "refs").mkdir()
+    shutil.copy(bob / "HEAD", git)
+    (git / "commondir").write_text(f"{bob}\n", "utf-8")
+
+
+def _alternates(git: Path, bob: Path) -> None:
+    _empty_repository(git)
+    (git / "objects" / "info" / "alternates").write_text(f"{bob / 'objects'}\n", "utf-8")
+    words = ["git", "--git-dir", bob, "rev-parse", "HEAD"]
+    (git / "HEAD").write_bytes(subprocess.run(words, check=True, capture_output=True).stdout)
+
+
+def _links(git: Path, bob: Path) -> None:
+    git.mkdir()
+    for name in ("HEAD", "objects", "refs", "packed-refs"):
+        (git / name).symlink_to(bob / name)
+
+
+def _worktree(eve: Path, bob: Path) -> None:
+    shutil.copytree(bob, eve)
+    (eve / "worktrees").mkdir()
+
+
+def _git_file(eve: Path, bob: Path) -> None:
+    eve.mkdir()
+    (eve / ".git").write_text(f"gitdir: {bob}\n", "utf-8")
+
+
+def _git_link(eve: Path, bob: Path) -> None:
+    eve.mkdir()
+    (eve / ".git").symlink_to(bob)
+
+
+def _nested(eve: Path, bob: Path) -> None:
+    """A repository that has no commit, and a .git in it that has."""
+    _empty_repository(eve / ".git")
+    (eve / ".git" / ".git").write_text(f"gitdir: {bob}\n", "utf-8")
+
+
+BORROWED: dict[str, tuple[Callable[[Path, Path], None], str]] = {
+    "a file": (_git_file, "'.git' leads to another"),
+    "a link": (_git_link, "'.git' leads to another"),
+    "links": (_links, "leads to another"),
+    "commondir": (_common, "'commondir' leads to another"),
+    "alternates": (_alternates, "'objects/info/alternates' leads to another"),
+    "alternates in .git": (
+        lambda eve, bob: _alternates(eve / ".git", bob),
+        "'objects/info/alternates' leads to another",
+    ),
+    "worktrees": (_worktree, "'worktrees' leads to another"),
+    "nested": (_nested, "no commit"),
+}
+
+
+@pytest.mark.parametrize("name", BORROWED)
+def test_a_classmates_repository_is_not_read(
+    name: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    make, says = BORROWED[name]
+    make(tmp_path / "eve", _repository(tmp_path / ".tree") / ".git")
+    with pytest.raises(Unreadable, match=says):
+        read("eve")
+
+
+def test_a_repository_of_nearly_the_same_name_is_not_read(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    """Where git finds none at ADDRESS, it looks at ADDRESS.git."""
+    _repository(tmp_path / ".tree").rename(tmp_path / "eve.git")
+    (tmp_path / "eve" / "objects").mkdir(parents=True)
+    (tmp_path / "eve" / "refs").mkdir()
+    (tmp_path / "eve" / "HEAD").touch()
+    with pytest.raises(CourseError, match="git does not work"):
+        read("eve")
 
 
 def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
@@ -417,8 +527,20 @@ def test_no_path_is_absolute_after_the_lessons_folder(
     assert not outside.exists()
 
 
-@pytest.mark.parametrize("path", ["/etc/x.py", "a/../../x.py"])
-def test_a_copy_is_written_nowhere_else(path: str, tmp_path: Path) -> None:
+def _deep(folder: Path) -> None:
+    """Make more folders, each in the one before it, than Python has calls."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        inside = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inside
+    os.close(here)
+
+
+@pytest.mark.parametrize("name", ["{}/x.py", "a/../../x.py"])
+def test_a_copy_is_written_nowhere_else(name: str, tmp_path: Path) -> None:
+    path = name.format(tmp_path)
     with pytest.raises(ValueError, match="leads out of the folder"):
         Snapshot({"app.py": b"", path: b""}).write(tmp_path / "copy")
     with pytest.raises(ValueError, match="leads out of the folder"):
@@ -443,13 +565,7 @@ def test_a_folder_has_gone_whatever_is_in_it(tmp_path: Path) -> None:
     closed = folder / "closed" / "inside"
     closed.mkdir(parents=True)
     closed.parent.chmod(0)
-    here = os.open(folder, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=here)
-        inside = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inside
-    os.close(here)
+    _deep(folder)
     files.remove(folder)
     assert not folder.exists()
 
@@ -491,9 +607,39 @@ def _empty_repository(path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--bare", path], check=True)
 
 
+def _git(folder: Path, *words: str, data: bytes = b"") -> str:
+    done = subprocess.run(["git", *words], cwd=folder, input=data, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def _git_bomb(path: Path) -> None:
+    """Make a repository of which each file is the same one: 10 GB, in a few KB."""
+    _empty_repository(path)
+    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(1_000_000))
+    entries = [f"100644 blob {blob}\tf{n}" for n in range(10)]
+    for _ in range(4):
+        tree = _git(path, "mktree", data="\n".join(entries).encode())
+        entries = [f"040000 tree {tree}\t{n}" for n in range(10)]
+    tree = _git(path, "mktree", data=f"040000 tree {tree}\t{LESSON}".encode())
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Done"))
+
+
+def _huge_number(path: Path) -> None:
+    """Make a tar in which a file has 2**88 bytes and more."""
+    _tar(path, (_member(APP), b"x = 1"), (_member(f"{LESSON}/x.py"), b""), mode="w")
+    data = bytearray(path.read_bytes())
+    data[1024 + 124 : 1024 + 136] = b"\x80" + b"\xff" * 11
+    data[1024 + 148 : 1024 + 156] = b" " * 8
+    data[1024 + 148 : 1024 + 156] = b"%06o\0 " % sum(data[1024:1536])
+    path.write_bytes(data)
+
+
 UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb.zip": (lambda path: _zip(path, {APP: bytes(SIZE_LIMIT * 3)}), "more than 64 MiB"),
     "bomb.tar.gz": (_bomb, "more than 64 MiB"),
+    "bomb": (_git_bomb, "Unpacked, it has more than 64 MiB"),
+    "number.tar": (_huge_number, "The archive is damaged"),
     "many.zip": (lambda path: _zip(path, {f"{n}": b"" for n in range(20_001)}), "more than 20000"),
     "broken.zip": (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "a damaged zip"),
     "broken.tar.gz": (lambda path: path.write_bytes(b"\x1f\x8b\x08 and no more"), "read|damaged"),
@@ -556,6 +702,108 @@ def test_the_work_of_one_student_is_no_class(name: str, tmp_path: Path, course: 
     (tmp_path / name).mkdir()
     with pytest.raises(CourseError, match="is the work of one student"):
         find(tmp_path, course)
+
+
+# The processes that grade.
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class GraderOf(Grader):
+    """Grades each submission with a function, in the submission's process."""
+
+    how: Callable[[Tell], None]
+
+    def one(self, submission: Submission, tell: Tell) -> None:
+        self.how(tell)
+
+
+def _grades(course: Course, folder: Path, how: Callable[[Tell], None]) -> list[Grade]:
+    grader = GraderOf(course, Rules(), folder / "kept", sandboxed=False)
+    grader.how = how
+    return list(grader.grade((Submission("ada", folder), Submission("bob", folder))))
+
+
+def test_what_is_left_in_a_scratch_folder_ends_no_run(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def leave(tell: Tell) -> None:
+        _deep(Path(tempfile.mkdtemp()))
+        tell({"notes": ["Done."]})
+
+    found = _grades(course, tmp_path, leave)
+    assert [grade.notes for grade in found] == [["Done."]] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_who_is_killed_takes_what_it_forked_along(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "STEP_SECONDS", 1)
+    forked = tmp_path / "forked"
+
+    def fork(tell: Tell) -> None:
+        pid = os.fork()
+        if pid:
+            with forked.open("a") as file:
+                file.write(f"{pid}\n")
+        time.sleep(60)
+
+    found = _grades(course, tmp_path, fork)
+    assert [grade.notes for grade in found] == [["It could not be read in time."]] * 2
+    for pid in forked.read_text("utf-8").split():
+        until(partial(_has_ended, pid))
+
+
+def _has_ended(pid: str) -> bool:
+    """Tell whether a process has ended, also where nobody has asked for its exit code yet."""
+    try:
+        return ") Z " in Path("/proc", pid, "stat").read_text("utf-8")
+    except FileNotFoundError:
+        return True
+
+
+def test_what_a_report_shows_is_bounded(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = course.lesson(0)
+    said = [Verdict(task.id, task.title, FAILED, "x" * 5_000_000, 0) for task in lesson.tasks]
+    monkeypatch.setattr(checker.Checker, "check_copy", lambda *_: said)
+    _lesson(tmp_path / "in" / "ada", SOLUTION)
+    for number in range(30):
+        (tmp_path / "in" / "ada" / LESSON / f"{number:02}").symlink_to("/etc")
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+    (found,) = grader.grade(find(tmp_path / "in", course))
+    messages = {task.message for task in found.lessons[0].tasks}
+    assert messages == {"x" * grading.MESSAGE_LIMIT + "…"}
+    assert [len(found.notes), found.notes[-1]] == [grading.NOTES_LIMIT + 1, "And 10 more."]
+
+
+def test_a_copy_that_cannot_be_written_costs_its_own_lesson(course: Course, tmp_path: Path) -> None:
+    """A folder of the name that a file of the starter has: no disk can have both."""
+    folder = tmp_path / "in" / "ada" / LESSON / "app.py"
+    folder.mkdir(parents=True)
+    (folder / "x.py").touch()
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+    (found,) = grader.grade(find(tmp_path / "in", course))
+    assert {task.state for task in found.lessons[0].tasks} == {CRASHED}
+    assert found.lessons[0].diff.startswith("There is no diff: ")
+    assert all("It could not be checked" in task.message for task in found.lessons[0].tasks)
+
+
+def test_no_two_submissions_have_one_file(course: Course, tmp_path: Path) -> None:
+    long = "Introduction_to_Web_Programming_" * 4
+    short = file_name(long)
+    assert len(short) <= 100
+    assert len({short, file_name(short), file_name(short.replace("+", "-"))}) == 3
+    grader = Grader(course, Rules(), tmp_path, sandboxed=False)
+    file = tmp_path / f"{file_name('ada')}.json"
+    file.write_text(json.dumps(asdict(Grade("ada"))), "utf-8")
+    assert grader.stored("ada") == Grade("ada")
+    file.write_text(json.dumps(asdict(Grade("bob"))), "utf-8")
+    assert grader.stored("ada") is None
 
 
 # The report.
