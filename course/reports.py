@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from course.rules import EARLIER, Rules
 from course.snapshot import take
 from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, STATES, Verdict
 
+_NOT_PLAIN = re.compile(r"[^ -~\n\t]")
 _MARKS = {state: MARKS[state][0] for state in STATES} | {CRASHED: "↯", UNREADABLE: "?"}
 """Each state's own mark: in the table, nothing but the mark tells two of them apart."""
 
@@ -314,10 +316,29 @@ def _shown(diff: str) -> str:
     return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
 
 
+def _visible(value: Any) -> Any:
+    """Return a text with an escape, such as \\x1b, for what would be shown otherwise than it is.
+
+    Some characters turn round what follows them, or are not to be seen. Wide spaces may stay.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):  # Markup is our own
+        return value
+    return _NOT_PLAIN.sub(_escape, value.replace("\r\n", "\n"))
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
+
+
 def _page(report: Report) -> str:
     """Return the page: what students wrote in it is text, whatever it looks like."""
     templates = Path(__file__).parent
-    environment = Environment(loader=FileSystemLoader(templates), autoescape=True, trim_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(templates), autoescape=True, trim_blocks=True, finalize=_visible
+    )
     environment.filters |= {"number": _number, "diff": _shown, "summary": summary}
     script, style = (
         Markup((templates / f"report.{end}").read_text("utf-8")) for end in ("js", "css")

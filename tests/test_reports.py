@@ -146,6 +146,21 @@ def test_diffs_are_without_gits_own_names(report: Report, tmp_path: Path) -> Non
     assert "+index 1\n index 2\n" in page
 
 
+def test_what_is_not_to_be_seen_is_shown(report: Report, tmp_path: Path) -> None:
+    ada = report.grades[0]
+    ada.name, ada.notes = "ada\u202egpj", ["a\x1b[2J\udcff b\u3000c\xa0d\te"]
+    ada.lessons[0].tasks[0] = replace(ada.lessons[0].tasks[0], message="1\n2\r\n3\r4 é 陈 <")
+    ada.lessons[0].diff = "+x = '\u2066'\r\n"
+    page = text(report, tmp_path)
+    assert "\\u202egpj</a>" in page
+    assert "a\\x1b[2J\\udcff b\u3000c\xa0d\te" in page
+    assert "<pre>1\n2\n3\\r4 é 陈 &lt;</pre>" in page
+    assert "+x = &#39;\\u2066&#39;\n" in page
+    assert not {"\u202e", "\u2066", "\x1b", "\r"} & set(page)
+    data = json.loads((tmp_path / "grades.json").read_text("utf-8"))
+    assert data["submissions"][0]["name"] == ada.name
+
+
 def test_results_of_who_is_gone_are_deleted(report: Report, tmp_path: Path) -> None:
     scores = tmp_path / "gradescope"
     for name in ("gone", "with notes"):
