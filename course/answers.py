@@ -16,7 +16,6 @@ from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from http.cookies import CookieError, Morsel, SimpleCookie
-from pathlib import Path
 from typing import Any, Self
 
 import click
@@ -25,6 +24,7 @@ from bs4 import BeautifulSoup, Tag
 
 from course.processes import COMMAND_SECONDS, START_SECONDS, Finished, Program
 from course.verdicts import CheckFailed, Crashed, ImportFailed, TimedOut, Trace, read_trace
+from course.written import Written
 
 REQUEST_SECONDS = 3.0
 """How long the app may take to answer."""
@@ -159,13 +159,13 @@ class Page:
 class Command:
     """A command that has ended."""
 
-    def __init__(self, did: str, finished: Finished, folder: Path) -> None:
+    def __init__(self, did: str, finished: Finished, written: Written) -> None:
         self.did = did
         self.code = finished.code
         self.out = finished.out
         self.err = finished.err
         self._finished = finished
-        self._trace = read_trace(finished.err, folder)
+        self._trace = read_trace(finished.err, written)
         if finished.reason != "ended" or finished.code < 0:
             raise died(did, "its end", finished, str(self._trace), COMMAND_SECONDS)
         if finished.code != 0 and self._trace.while_importing:
@@ -220,9 +220,9 @@ class Server:
     """A server that has been started on a port of its own."""
 
     def __init__(
-        self, did: str, program: Program, port: int, connect: Connect, folder: Path
+        self, did: str, program: Program, port: int, connect: Connect, written: Written
     ) -> None:
-        self._folder = folder
+        self._written = written
         self._did = did
         self._program = program
         self._port = port
@@ -275,11 +275,11 @@ class Server:
                 finished = self._program.kill(too_slow=self._silent)
                 if self._silent and finished.reason == "timeout":
                     within = f"{expected} within {REQUEST_SECONDS:g} seconds"
-                    trace = read_trace(finished.err, self._folder)
+                    trace = read_trace(finished.err, self._written)
                     raise TimedOut(self._did, within, "a connection, and no answer", str(trace))
                 if "in use" in finished.err:  # which port that is, is nobody's business here
                     raise CheckFailed(self._did, expected, "a server on another port")
-                trace = read_trace(finished.err, self._folder)
+                trace = read_trace(finished.err, self._written)
                 kind = ImportFailed if trace.while_importing else CheckFailed
                 raise kind(self._did, expected, trace.error or last_line(finished), str(trace))
             time.sleep(0.005)

@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 
+from course import sql
 from course.job import receive
 from course.supervisor import adopt_orphans, kill_orphans, supervise
 
@@ -33,7 +34,8 @@ def main(address: str, imports: list[str]) -> None:
     """Import, say on standard output what is imported, and serve jobs that connect to `address`.
 
     Each connection is one job: a line of JSON, with the descriptors that `supervise` wants. Or it
-    asks for a socket (see `_give_socket`). The end of standard input ends the server.
+    asks for a socket (see `_give_socket`), or a database (see `course.sql`). The end of standard
+    input ends the server.
     """
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -91,7 +93,9 @@ def _supervise_next(control: socket.socket) -> None:
     if not line:
         return
     job = json.loads(line)
-    if "socket" in job:
+    if "database" in job:
+        sql.serve(job["database"], control)
+    elif "socket" in job:
         _give_socket(job["socket"], control)
     else:
         supervise(job, control, fds)

@@ -31,6 +31,7 @@ from course.verdicts import (
     Verdict,
     read_trace,
 )
+from course.written import Written
 
 FOLDER = "tests"
 """Where a student's tests stand in the copy of the lesson."""
@@ -239,38 +240,38 @@ class _Bench:
     def run(self, test: Wanted, broken: Broken | None = None) -> _Outcome:
         """Run one test on a copy of the right app, or of a broken one."""
         app = broken_app(self.right, broken) if broken else self.right
-        with self.forks.written(compiled(Snapshot(app.files | self.own))) as copy:
-            folder = copy.folder
+        with self.forks.written(compiled(Snapshot(app.files | self.own))) as written:
+            folder = written.folder
             report = folder.with_name("report.xml")
             argv = [*_PYTEST, "-k", test.name, f"--junitxml={report}"]
             job = Job(argv, folder, env={"APP_ENV": None})  # as at a terminal, where it is not set
             finished = self.forks.start(job, folder.parent).wait()
-            outcome = _outcome(test, report, finished, folder)
-            written = min((path.name for path in folder.glob("instance/*")), default="")
-            return replace(outcome, written=written)
+            outcome = _outcome(test, report, finished, written)
+            name = min((path.name for path in folder.glob("instance/*")), default="")
+            return replace(outcome, written=name)
 
 
 # What pytest says.
 
 
-def _outcome(test: Wanted, report: Path, finished: Finished, folder: Path) -> _Outcome:
+def _outcome(test: Wanted, report: Path, finished: Finished, written: Written) -> _Outcome:
     """Return how the test ended; of one with parameters, the worst."""
     try:
         cases = list(ElementTree.fromstring(read_file(report, REPORT_LIMIT)).iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        return _stopped(finished, folder)
+        return _stopped(finished, written)
     own = [case for case in cases if case.get("name", "").partition("[")[0] == test.name]
     if own:
-        return max((_case(case, folder) for case in own), key=lambda o: _WORST_LAST.index(o.state))
+        return max((_case(case, written) for case in own), key=lambda o: _WORST_LAST.index(o.state))
     errors = [case for case in cases if case.find("error") is not None]  # of files, here
     return (
-        replace(_case(errors[0], folder), state=IMPORT_ERROR, said=_NOT_LOADED)
+        replace(_case(errors[0], written), state=IMPORT_ERROR, said=_NOT_LOADED)
         if errors
         else _Outcome(NOT_ATTEMPTED)
     )
 
 
-def _case(case: ElementTree.Element, folder: Path) -> _Outcome:
+def _case(case: ElementTree.Element, written: Written) -> _Outcome:
     if case.find("skipped") is not None:
         return _Outcome(SKIPPED)
     found = next((each for each in case if each.tag in ("failure", "error")), None)
@@ -282,7 +283,7 @@ def _case(case: ElementTree.Element, folder: Path) -> _Outcome:
         said = f"{FOLDER}/{file}, line {line}, asks for a fixture {name}, which nobody makes."
         where = f"Is one of that name in {FOLDER}/conftest.py, below @pytest.fixture?"
         return _Outcome(FAILED, f"{said} {where}")
-    trace = _own_trace(text, folder)
+    trace = _own_trace(text, written)
     return _Outcome(FAILED, "", trace or f"  {found.get('message', '')[:300]}")
 
 
@@ -293,9 +294,9 @@ _NO_FIXTURE = re.compile(
 _NOT_LOADED = "A file of your tests cannot be loaded. Mend that first."
 
 
-def _stopped(finished: Finished, folder: Path) -> _Outcome:
+def _stopped(finished: Finished, written: Written) -> _Outcome:
     """Say why pytest has left no report."""
-    trace = _own_trace(finished.err, folder)
+    trace = _own_trace(finished.err, written)
     if finished.reason == "timeout":
         return _Outcome(TIMED_OUT, f"It has not ended within {COMMAND_SECONDS:g} seconds.", trace)
     if finished.reason == "output":
@@ -309,12 +310,12 @@ _E = re.compile(r"^E {3}", re.MULTILINE)
 _SHORT_FRAME = re.compile(r"^(?P<file>.+\.py):(?P<line>\d+): in (?P<function>.+)$", re.MULTILINE)
 
 
-def _own_trace(text: str, folder: Path) -> str:
+def _own_trace(text: str, written: Written) -> str:
     """Return the frames in the student's tests and the error, of what pytest or Python wrote.
 
     Of a file that cannot be loaded pytest writes in a form of its own.
     """
     text = _SHORT_FRAME.sub(r'File "\g<file>", line \g<line>, in \g<function>', _E.sub("", text))
-    trace = read_trace(text, folder)
+    trace = read_trace(text, written)
     frames = (frame for frame in trace.frames if frame.file.startswith(f"{FOLDER}/"))
     return str(Trace(tuple(frames), trace.error))

@@ -9,13 +9,14 @@ import shlex
 import sys
 import warnings
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from course.answers import Command
 from course.errors import CourseError
 from course.processes import Finished, ForkServer, Job
 from course.snapshot import Snapshot, take
 from course.verdicts import CheckFailed
+from course.written import Written
 
 NO_SUCH_COMMAND = 2
 """What argparse and click exit with where they do not know a command."""
@@ -54,22 +55,22 @@ def prepare(
             try:
                 finished = forks.start(job, folder.parent).wait()
                 if finished.reason == "ended" and finished.code == 0:
-                    made = take(folder, made=True)
+                    made = take(written.found, made=True)
                     return Prepared(Snapshot(copy.files | made.files, made.empty), way)
             except (ConnectionError, CourseError):
                 break  # the program has ended what it runs in, or made what nobody can copy
-            failure = failure or _failure(way, finished, folder)
+            failure = failure or _failure(way, finished, written)
             if finished.reason != "ended":
                 break  # an endless loop would be one for the next way too
     return Prepared(copy, None, failure)
 
 
-def _failure(way: str, finished: Finished, folder: Path) -> str:
+def _failure(way: str, finished: Finished, written: Written) -> str:
     """Say how a command failed; nothing where there is no such command yet."""
     if finished.reason == "ended" and finished.code == NO_SUCH_COMMAND:
         return ""
     try:
-        Command(f"{way}, before the checks", finished, folder).exits(0)
+        Command(f"{way}, before the checks", finished, written).exits(0)
     except CheckFailed as error:
         return f"{error}\n{error.trace}"
     return ""

@@ -22,6 +22,7 @@ from course.catalog import ROOT
 from course.errors import CourseError
 from course.sandbox import Sandbox
 from course.snapshot import Snapshot
+from course.sql import Database
 from course.written import Written
 
 MEMORY_ROOM = 1024 * 1024 * 1024
@@ -178,6 +179,10 @@ class ForkServer:
         """Return a socket that listens on a free port of the network that the jobs are in."""
         return self._socket(0)
 
+    def database(self, path: Path) -> Database:
+        """Return a connection to an SQLite database of a job's, opened where the jobs are."""
+        return Database(str(path), self._connection())
+
     @property
     def sandboxed(self) -> bool:
         """Whether the jobs are isolated, because nobody trusts them."""
@@ -192,7 +197,7 @@ class ForkServer:
         has that `name`, or else one that nobody foresees.
         """
         unseen = Path(tempfile.mkdtemp(dir=self._unseen.name))
-        written = Written(copy, unseen / LESSON)
+        written = Written(copy, unseen / LESSON, self.sandboxed)
         seen = Path(self._folder.name, name or unseen.name)
         unseen.rename(seen)
         written.folder = seen / LESSON

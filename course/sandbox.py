@@ -32,7 +32,7 @@ PROCESSES = 100
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
-_OURS = ("__init__.py", "forkserver.py", "job.py", "supervisor.py")
+_OURS = ("__init__.py", "forkserver.py", "job.py", "sql.py", "supervisor.py")
 _EVERY = 0.05  # seconds between two looks at what it uses
 
 
@@ -125,7 +125,9 @@ def _command(folder: Path, info: int) -> list[str]:
         else:
             words += ["--ro-bind-try", path, path]
     small = ["--size", str(1024 * 1024), "--tmpfs"]
-    words += ["--proc", "/proc", "--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
+    # Root could write there, and have the system start a program of its own (core_pattern).
+    words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    words += ["--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
     for path in (*_NAMES, sys.base_prefix):
         words += ["--ro-bind-try", path, path]
     words += [*small, str(ROOT)]  # whatever it stands in, nothing else of it is there

@@ -32,7 +32,8 @@ from course.answers import (
 from course.browser import Browser
 from course.processes import SERVE_SECONDS, START_SECONDS, Finished, Job, Program
 from course.runner import Runner
-from course.snapshot import SIZE_LIMIT
+from course.snapshot import SIZE_LIMIT, read_file
+from course.sql import Database
 from course.verdicts import (
     PROBE,
     CheckFailed,
@@ -77,12 +78,8 @@ class Site(Browser):
 
     @property
     def folder(self) -> Path:
-        """The copy's folder. In a sandbox it is the one that was written, wherever its path leads.
-
-        Links in it may lead anywhere too: `read` and `write` follow none.
-        """
-        sandboxed = self._runner.forks.sandboxed
-        return Path(f"/proc/self/fd/{self._written.fd}") if sandboxed else self._written.folder
+        """The copy's folder. Links in it may lead anywhere: `read` and `write` follow none."""
+        return self._written.found
 
     # The app
 
@@ -157,7 +154,7 @@ class Site(Browser):
     # The database
 
     @contextmanager
-    def database(self) -> Iterator[sqlite3.Connection]:
+    def database(self) -> Iterator[sqlite3.Connection | Database]:
         """Open the copy's SQLite database. Its rows have names; what is written is kept at the end.
 
         Raises `CheckFailed` where there is no such file, or several, or SQLite refuses a statement.
@@ -165,15 +162,21 @@ class Site(Browser):
         did, files = "The database", self._databases()
         names = ", ".join(path.relative_to(self.folder).as_posix() for path in files)
         expect(len(files) == 1, did, "one SQLite file in the lesson's folder", names or "none")
-        with closing(sqlite3.connect(files[0], timeout=REQUEST_SECONDS)) as connection:
-            connection.row_factory = sqlite3.Row
+        with closing(self._open(files[0])) as connection:
             try:
-                with connection:
-                    yield connection
+                yield connection
+                connection.commit()
             except sqlite3.ProgrammingError:  # the check's own mistake
                 raise
             except sqlite3.DatabaseError as error:
                 raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
+
+    def _open(self, path: Path) -> sqlite3.Connection | Database:
+        if self._runner.forks.sandboxed:
+            return self._runner.forks.database(self._written.folder / path.relative_to(self.folder))
+        connection = sqlite3.connect(path, timeout=REQUEST_SECONDS)
+        connection.row_factory = sqlite3.Row
+        return connection
 
     def listen(self) -> socket.socket:
         """Return a socket that listens on a free port, for what the app is to connect to."""
@@ -248,13 +251,13 @@ class Site(Browser):
         self._needs(did, argv[0])
         job = self._job(list(argv), env=env or {}, stdin=stdin)
         finished = self._runner.run(job, self._written)
-        return Command(did, finished, self._written.folder)
+        return Command(did, finished, self._written)
 
     def probe(self, did: str, code: str, env: dict[str, str] | None = None) -> Command:
         """Run code of the check's own beside the lesson's. `did` says in words what it looks at."""
         self.write(PROBE, code)
         command = self._runner.start(self._job([PROBE], env=env or {}))
-        return Command(did, command.wait(), self._written.folder)
+        return Command(did, command.wait(), self._written)
 
     def manage(self, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> Command:
         """Run `python manage.py` with these arguments, to its end."""
@@ -270,7 +273,7 @@ class Site(Browser):
         self._needs(did, argv[0])
         program = self._runner.start(self._job(argv, env=env or {}))
         try:
-            yield Server(did, program, port, self._runner.forks.connect, self._written.folder)
+            yield Server(did, program, port, self._runner.forks.connect, self._written)
         finally:
             program.kill()
 
@@ -284,7 +287,7 @@ class Site(Browser):
         deadline = time.monotonic() + 0.3
         while True:
             err = self._program.output()[1] if self._program else ""
-            trace = read_trace(err, self._written.folder)
+            trace = read_trace(err, self._written)
             if trace.error or time.monotonic() > deadline:
                 return trace
             time.sleep(0.005)
@@ -356,13 +359,13 @@ class Site(Browser):
             if isinstance(failure, TimedOut):
                 self._runner.hung[did] = failure
             return failure
-        trace = read_trace(finished.err, self._written.folder)
+        trace = read_trace(finished.err, self._written)
         if trace.error:
             return ImportFailed(did, expected, trace.error, str(trace))
         return Crashed(did, expected, f"{exit_words(finished.code)}: {last_line(finished)}")
 
     def _words(self, finished: Finished) -> str:
-        return str(read_trace(finished.err, self._written.folder))
+        return str(read_trace(finished.err, self._written))
 
 
 class _SlowPost:
@@ -397,8 +400,8 @@ def _is_database(path: Path) -> bool:
     """Tell whether `path` is a file of SQLite's, by what it begins with."""
     if path.is_symlink() or not path.is_file():
         return False
-    with suppress(OSError), path.open("rb") as file:  # it may be gone again
-        return file.read(16) == b"SQLite format 3\0"
+    with suppress(OSError):  # it may be gone again, or be another
+        return read_file(path, 15) == b"SQLite format 3\0"
     return False
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from course.written import Written
 
 PASSED = "passed"
 FAILED = "failed"
@@ -99,27 +102,35 @@ class Trace:
         return "\n".join(lines)
 
 
+MOST_FRAMES = 25
+"""How many frames of an error are looked at, from the first one on and from the last one back."""
+
+LARGEST_SOURCE = 256 * 1024
+"""Bytes of a file in which a line is looked up."""
+
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
 _STARTS = ("Traceback (most recent call last)", "Current thread 0x", "Thread 0x")
 _ERROR = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(: .*)?$")
 
 
-def read_trace(text: str, folder: Path) -> Trace:
-    """Find the last error in `text`, which a program run in `folder` wrote on standard error.
+def read_trace(text: str, written: Written) -> Trace:
+    """Find the last error in `text`, which a program run in that copy wrote on standard error.
 
+    What stands in a line is looked up in the copy as it was written, and not where it was: the
+    program may have put something else there, such as a link to what is no business of its own.
     Of a dump of threads (see `faulthandler`), the first thread that runs code of the student's
     counts: the one that answers a request comes before the one that waits for them.
     """
     sections = _sections(text)
     dumps = [section for section in sections if not section[0].startswith("Traceback")]
     for section in dumps:
-        if frames := _frames(section, folder):
+        if frames := _frames(section, written):
             return Trace(tuple(reversed(frames)), "")
     tracebacks = [section for section in sections if section not in dumps]
     section = tracebacks[-1] if tracebacks else text.splitlines()
-    frames = _frames(section, folder)
+    frames = _frames(section, written)
     last = [line for line in section if _FRAME.match(line)][-1:]
-    return Trace(tuple(frames), _error(section, folder), own=bool(_frames(last, folder)))
+    return Trace(tuple(frames), _error(section, written), own=bool(_frames(last, written)))
 
 
 def _sections(text: str) -> list[list[str]]:
@@ -132,38 +143,34 @@ def _sections(text: str) -> list[list[str]]:
     return found
 
 
-def _frames(lines: list[str], folder: Path) -> list[Frame]:
-    frames = []
-    for line in lines:
-        match = _FRAME.match(line)
-        file = match and _inside(match["file"], folder)
-        if match and file:
-            number = int(match["line"])
-            frames.append(
-                Frame(file, number, match["function"] or "<module>", _line(folder / file, number))
-            )
-    return frames
+def _frames(lines: list[str], written: Written) -> list[Frame]:
+    found = []
+    for match in filter(None, map(_FRAME.match, lines)):
+        if file := _inside(match["file"], written):
+            found.append((file, int(match["line"][:9]), match["function"] or "<module>"))
+    return [
+        Frame(file, number, function, _line(written.copy.files[file], number))
+        for file, number, function in found[:MOST_FRAMES] + found[MOST_FRAMES:][-MOST_FRAMES:]
+    ]
 
 
-def _inside(file: str, folder: Path) -> str:
-    """Return the path of `file` below `folder`, or nothing where it is not the student's."""
-    try:
-        inside = (folder / file).resolve().relative_to(folder.resolve()).as_posix()
-    except (ValueError, OSError):
-        return ""
-    return inside if inside != PROBE and (folder / inside).is_file() else ""
+def _inside(file: str, written: Written) -> str:
+    """Return the path of `file` in the copy, or nothing where it is not the student's."""
+    path = os.path.normpath(written.folder / file).removeprefix(f"{written.folder}{os.sep}")
+    return path if path in written.copy.files and path != PROBE else ""
 
 
-def _line(path: Path, number: int) -> str:
-    lines = path.read_text("utf-8", "replace").splitlines()
+def _line(source: bytes, number: int) -> str:
+    lines = source[:LARGEST_SOURCE].decode("utf-8", "replace").splitlines()
     return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
-def _error(lines: list[str], folder: Path) -> str:
+def _error(lines: list[str], written: Written) -> str:
     """Return the line that names the error: the first after the frames that is not indented."""
     for line in lines[1:] if lines and lines[0].startswith(_STARTS) else lines:
         if (match := _ERROR.match(line)) and match["name"].endswith(
             ("Error", "Exception", "Exit", "Interrupt", "Found", "Warning")
         ):
-            return re.sub(r" at 0x[0-9a-f]+", "", line[:300].replace(f"{folder}{os.sep}", ""))
+            own = line[:300].replace(f"{written.folder}{os.sep}", "")
+            return re.sub(r" at 0x[0-9a-f]+", "", own)
     return ""

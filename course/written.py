@@ -21,12 +21,19 @@ class Written:
 
     copy: Snapshot
     folder: Path
+    apart: bool = False
+    """Whether the folder is looked for by what it was, because its path may lead elsewhere."""
     fd: int = field(init=False)
     """A descriptor of the folder, which stays open until `close`, whatever is done to its path."""
     _as_written: dict[str, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._write()
+
+    @property
+    def found(self) -> Path:
+        """Where the folder is found: of one that is `apart`, wherever it has been moved since."""
+        return Path(f"/proc/self/fd/{self.fd}") if self.apart else self.folder
 
     def close(self) -> None:
         """Close what is open. The files stay."""
