@@ -155,7 +155,7 @@ def state():
 state()
 modules = [module for name, module in sys.modules.items() if name.startswith("cachelib")]
 for module in [module for module in modules if hasattr(module, "time")]:
-    module.time = lambda: time.time() + 7 * 24 * 60 * 60
+    module.time = lambda: time.time() + 2 * 24 * 60 * 60
 print(json.dumps([state() for _ in range(4)]))
 """
 
@@ -405,6 +405,11 @@ def test_each_question_has_its_answer(site: Site) -> None:
         page = visit(site, path)
         has_rows(page, wanted, r"\d{4}-.*")
         is_a(state, page)
+    for path, wanted in (("/stats?days=007", week), ("/stats?days=x", month)):
+        page = site.get(path)
+        if page.status != 400:  # it may be refused, too
+            has_rows(page.has_status(200), wanted, r"\d{4}-.*")
+            is_a("hit", page)
 
 
 def test_odd_days(site: Site) -> None:
@@ -486,12 +491,23 @@ def test_an_old_count_is_not_kept(site: Site) -> None:
 
 
 def test_after_the_timeout(site: Site) -> None:
-    """What has expired is kept anew, once, also where nobody has written since."""
+    """What was kept is forgotten, and then kept anew, once, also where nobody has written since."""
     insert_todos(site, [{}])
-    out = site.probe("GET /stats, four times, a week after the last", EXPIRED).exits(0).out
+    out = site.probe("GET /stats, four times, two days after the last", EXPIRED).exits(0).out
     states = json.loads(out.splitlines()[-1])
-    did = "GET /stats a week after the last write and the last visit, four times"
+    did = "GET /stats two days after the last write and the last visit, four times"
+    expect(states[0] == "miss", did, "X-Cache: miss at first", ", ".join(states))
     expect(states[-2:] == ["hit", "hit"], did, "X-Cache: hit from the third on", ", ".join(states))
+
+
+def test_without_a_cache(site: Site) -> None:
+    """With NullCache, which keeps nothing, every visit is answered, and is a miss."""
+    insert_todos(site, [{}])
+    site.start(env={"CACHE_TYPE": "NullCache"})
+    for _ in range(2):
+        page = visit(site)
+        page.did += " with CACHE_TYPE=NullCache"
+        is_a("miss", page.shows("0 of 1 todos"))
 
 
 # 6.6
