@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cached_property
 from http import HTTPStatus
@@ -21,10 +23,14 @@ from typing import Any, Self
 import click
 import httpx
 from bs4 import BeautifulSoup, Tag
+from bs4.exceptions import ParserRejectedMarkup
 
 from course.processes import COMMAND_SECONDS, START_SECONDS, Finished, Program
 from course.verdicts import CheckFailed, Crashed, ImportFailed, TimedOut, Trace, read_trace
 from course.written import Written
+
+PARSE_SECONDS = 3.0
+"""How long it may take to find the elements of a page: for some pages that is for ever."""
 
 REQUEST_SECONDS = 3.0
 """How long the app may take to answer."""
@@ -49,7 +55,14 @@ class Page:
     @cached_property
     def html(self) -> BeautifulSoup:
         """The page's elements."""
-        return BeautifulSoup(self.body, "html.parser")
+        wanted = f"a page of HTML that is read within {PARSE_SECONDS:g} seconds"
+        try:
+            with _at_most(PARSE_SECONDS):
+                return BeautifulSoup(self.body, "html.parser")
+        except _TooSlow:
+            raise CheckFailed(self.did, wanted, f"one of {len(self.body)} characters") from None
+        except (ParserRejectedMarkup, RecursionError) as error:
+            raise CheckFailed(self.did, wanted, str(error)[:300]) from None
 
     @cached_property
     def words(self) -> str:
@@ -283,6 +296,29 @@ class Server:
                 kind = ImportFailed if trace.while_importing else CheckFailed
                 raise kind(self._did, expected, trace.error or last_line(finished), str(trace))
             time.sleep(0.005)
+
+
+class _TooSlow(Exception):
+    """What was to be done takes longer than it may."""
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise `_TooSlow` where the block takes longer, in a process's first thread."""
+
+    def stop(*_: object) -> None:
+        raise _TooSlow
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def read_cookies(headers: list[str]) -> dict[str, Morsel[str]]:

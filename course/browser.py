@@ -90,7 +90,7 @@ class Browser:
         return self._page(did, path, response)
 
     def _with_cookies(self, options: dict[str, Any]) -> dict[str, Any]:
-        headers = httpx.Headers(options.get("headers"))
+        headers = httpx.Headers(options.get("headers"), encoding="utf-8")  # as a cookie may be
         if self.cookies:
             headers.setdefault("Cookie", self.cookie_header())
         return options | {"headers": headers}

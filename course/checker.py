@@ -22,6 +22,7 @@ from course import markers
 from course.catalog import Course, Lesson, Task
 from course.diagnosis import Diagnosis
 from course.errors import CourseError
+from course.job import die_with_parent
 from course.preparing import Prepared, compiled, prepare
 from course.processes import ForkServer, ForkServers, fork
 from course.runner import Runner
@@ -350,6 +351,7 @@ class _Share:
         self._pid = fork()
         if self._pid == 0:
             try:
+                die_with_parent()
                 for result in work(queue):
                     theirs.send(result)
             finally:

@@ -23,8 +23,11 @@ def remove(folder: Path) -> None:
     """Remove a folder however deep it is, and whatever it allows. What is left then stays.
 
     `rmtree` calls itself for each folder in a folder: a program can make more of them than Python
-    has calls, or forbid to read one.
+    has calls, or forbid to read one. Of a link, which it can put there too, only that is removed.
     """
+    if folder.is_symlink():
+        folder.unlink(missing_ok=True)
+        return
     with suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
     if os.path.lexists(folder):

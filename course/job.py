@@ -37,6 +37,7 @@ WERKZEUG_SCRYPT = (2**15, 8, 1)
 """What Werkzeug gives scrypt where nobody says another n, r and p."""
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+PR_SET_DUMPABLE = 4
 
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -81,6 +82,7 @@ def _begin(job: dict[str, Any], fds: list[int], kept: set[int]) -> tuple[int, in
     """
     out, err, ready, listener, stdin = fds
     os.setsid()
+    let_others_look(True)
     die_with_parent()  # which may be killed
     os.chdir(job["cwd"])
     for given, own in ((stdin, 0), (out, 1), (err, 2)):
@@ -88,6 +90,15 @@ def _begin(job: dict[str, Any], fds: list[int], kept: set[int]) -> tuple[int, in
     _limit(job["seconds"])
     _close_all_but({0, 1, 2, *kept, *({ready, listener} if job["serve"] or kept else ())})
     return ready, listener
+
+
+def let_others_look(so: bool) -> None:
+    """Tell whether another process of this user may look into this one, or change it (Linux).
+
+    A program must not do so with what watches over it, which tells how it has ended.
+    """
+    if _prctl:
+        _prctl(PR_SET_DUMPABLE, int(so), 0, 0, 0)
 
 
 def die_with_parent() -> None:

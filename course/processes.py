@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 
 from course.catalog import ROOT
 from course.errors import CourseError
+from course.files import remove
 from course.sandbox import Sandbox
 from course.snapshot import Snapshot
 from course.sql import Database
@@ -205,9 +206,9 @@ class ForkServer:
             yield written
         finally:
             written.close()
-            with contextlib.suppress(OSError, RecursionError):
+            with contextlib.suppress(OSError):
                 seen.rename(unseen)
-                shutil.rmtree(unseen, ignore_errors=True)
+                remove(unseen)
 
     def close(self) -> None:
         """End the process that forks, and every job that still runs."""
@@ -215,8 +216,8 @@ class ForkServer:
             self._sandbox.close()
         self._process.communicate()
         for folder in (self._folder, self._unseen):
-            with contextlib.suppress(RecursionError):  # a job can make folders that deep
-                folder.cleanup()
+            remove(Path(folder.name))
+            folder.cleanup()
 
     def _connection(self) -> socket.socket:
         control = socket.socket(socket.AF_UNIX)

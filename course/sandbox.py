@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,8 @@ FILES = 20_000
 MEMORY = 1536 * 1024 * 1024
 """Bytes that all processes in it may have for themselves."""
 
-PROCESSES = 100
-"""How many there may be. All our own together are a dozen."""
+THREADS = 200
+"""How many threads all of them may have. All our own processes together have a dozen or two."""
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
@@ -73,14 +75,33 @@ class Sandbox:
 
     def _too_much(self) -> bool:
         proc = f"/proc/{self._first}/root/proc"  # where only its own processes are
-        used = number = 0
+        memory = threads = 0
+        unnamed: dict[tuple[int, int], int] = {}
         with contextlib.suppress(OSError):
             for name in filter(str.isdecimal, os.listdir(proc)):
-                number += 1
-                with contextlib.suppress(OSError), open(f"{proc}/{name}/statm") as file:
-                    _, resident, shared, *_ = file.read().split()
-                    used += int(resident) - int(shared)
-        return number > PROCESSES or used * os.sysconf("SC_PAGE_SIZE") > MEMORY
+                with contextlib.suppress(OSError):
+                    status = Path(proc, name, "status").read_bytes()
+                    numbers = dict(_NUMBERS.findall(status))
+                    memory += 1024 * sum(int(numbers.get(key, 0)) for key in _OWN_MEMORY)
+                    threads += int(numbers.get(b"Threads", 0))
+                    unnamed |= _unnamed(f"{proc}/{name}/fd")
+        held = sum(unnamed.values())
+        return threads > THREADS or memory + held > MEMORY or held > DISK
+
+
+_NUMBERS = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
+_OWN_MEMORY = (b"RssAnon", b"RssShmem")  # in KiB; the rest is files', which all share
+
+
+def _unnamed(descriptors: str) -> dict[tuple[int, int], int]:
+    """Return the bytes of each open file without a name, in memory or on disk: no folder has it."""
+    found = {}
+    for fd in os.listdir(descriptors):
+        with contextlib.suppress(OSError):
+            file = os.stat(f"{descriptors}/{fd}")
+            if file.st_nlink == 0:
+                found[file.st_dev, file.st_ino] = file.st_blocks * 512
+    return found
 
 
 def _holds_too_much(folder: Path) -> bool:
@@ -112,12 +133,20 @@ def missing() -> str:
     return f"bubblewrap cannot work here: {said}" if process.returncode else ""
 
 
+@cache
+def _bubblewrap_has(option: str) -> bool:
+    said = subprocess.run(["bwrap", "--help"], capture_output=True, text=True)
+    return option in said.stdout + said.stderr
+
+
 def _command(folder: Path, info: int) -> list[str]:
     """Return the command to which a program is added. It says on `info` which process it becomes.
 
     Only the system's programs, Python and its packages can be read, and only `folder` written.
     """
     words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    if _bubblewrap_has("--disable-userns"):  # else a program could mount memory that nobody counts
+        words += ["--disable-userns"]
     words += ["--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
     for path in _SYSTEM:
         if os.path.islink(path):

@@ -388,7 +388,8 @@ class _SlowPost:
             body = answer.read(BODY_LIMIT)
         except (OSError, HTTPException):
             raise self._site._too_slow(self._did, "an answer", REQUEST_SECONDS) from None
-        response = httpx.Response(answer.status, headers=answer.getheaders(), content=body)
+        response = httpx.Response(answer.status, headers=answer.getheaders())
+        response._content = body  # as it came: what is compressed may become very large
         return Page(self._did, self._path, response, self._site.trace)
 
 

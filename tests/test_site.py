@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import NestedChecker
 from services import program
 
-from course.answers import last_line
+from course.answers import Page, last_line
 from course.catalog import Course, load
 from course.checker import Checker
-from course.processes import Finished, ForkServer, ForkServers
+from course.preparing import prepare
+from course.processes import COMMAND_SECONDS, Finished, ForkServer, ForkServers
 from course.runner import Runner
 from course.sandbox import Sandbox
 from course.site import Site, free_port
 from course.snapshot import Snapshot, take
-from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut
+from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut, Trace
 from course.written import Written
 
 APP = """
-import os, sqlite3, sys, time
+import gzip, os, sqlite3, sys, time
 from pathlib import Path
 from flask import Flask, request
 
@@ -74,6 +78,14 @@ def together(n):
     while len(visits) < n and time.monotonic() < end:
         time.sleep(0.005)
     return str(len(visits))
+
+@app.get("/environment-of-request")
+def environment_of_request():
+    return {"cookie": request.headers.get("Cookie", "")}
+
+@app.post("/packed")
+def packed():
+    return gzip.compress(bytes(20_000_000)), {"Content-Encoding": "gzip"}
 
 @app.get("/environment")
 def environment():
@@ -541,3 +553,169 @@ def test_what_is_typed_reaches_a_program_whatever_stands_in_the_folder(
     assert site.run("app.py", stdin="typed").code == 0
     site.write("app.py", "import sys\nprint(sys.stdin.read())\n")
     assert site.run("app.py", stdin="typed").out == "typed\n"
+
+
+def put_database(site: Site, *more: str) -> None:
+    """Make a database in the sandbox, then do more."""
+    begin = "import os, sqlite3, struct\ndb = sqlite3.connect('todos.db')\n"
+    table = "db.executescript('CREATE TABLE todo (id INTEGER PRIMARY KEY, title)')\n"
+    site.write("make.py", begin + table + "".join(more))
+    site.run("make.py").exits(0)
+
+
+def test_a_database_is_opened_where_the_programs_are(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    put_database(site)
+    with site.database() as db:
+        db.executemany("INSERT INTO todo (title) VALUES (:title)", [{"title": "A"}, {"title": "B"}])
+        db.execute("INSERT INTO todo (title) VALUES (?)", [b"\0"])
+    with site.database() as db:
+        rows = db.execute("SELECT id, title FROM todo ORDER BY id").fetchall()
+        assert [tuple(row) for row in rows] == [(1, "A"), (2, "B"), (3, b"\0")]
+        assert dict(rows[0]) == {"id": 1, "title": "A"}
+        assert (rows[1][1], rows[1]["title"]) == ("B", "B")
+        assert db.execute("SELECT 1 WHERE 0").fetchone() is None
+        assert "VALUES(1,'A')" in "".join(db.iterdump())
+    with pytest.raises(CheckFailed, match="UNIQUE constraint"), site.database() as db:
+        db.executemany("INSERT INTO todo (id) VALUES (?)", [[9], [9]])
+    with site.database() as db:
+        (number,) = db.execute("SELECT count(*) FROM todo").fetchone() or ()
+    assert number == 3
+    with pytest.raises(sqlite3.ProgrammingError), site.database() as db:
+        db.execute("SELECT ?")
+
+
+def test_a_journal_deletes_nothing_elsewhere(distrusted: tuple[Site, Path]) -> None:
+    """See https://sqlite.org/fileformat2.html: a hot journal may name another file to delete."""
+    site, outside = distrusted
+    journal = f"""
+magic, name = bytes.fromhex("d9d505f920a163d7"), {str(outside / "secret").encode()!r}
+size = os.path.getsize("todos.db") // 4096
+head = (magic + struct.pack(">IIIII", 0, 0, size, 512, 4096)).ljust(512, b"\\0")
+named = name + struct.pack(">II", len(name), sum(name)) + magic
+with open("todos.db-journal", "wb") as file:
+    file.write(head + struct.pack(">I", 0x40000000 // 4096 + 1) + named)
+"""
+    put_database(site, journal)
+    with site.database() as db:
+        db.execute("SELECT * FROM todo")
+
+
+def test_a_trigger_does_not_work_for_ever(
+    distrusted: tuple[Site, Path],
+) -> None:
+    site, _ = distrusted
+    endless = (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+    )
+    trigger = f"CREATE TRIGGER t AFTER INSERT ON todo BEGIN SELECT ({endless}); END"
+    put_database(site, f"db.execute({trigger!r})\n")
+    with pytest.raises(CheckFailed, match="interrupted"), site.database() as db:
+        db.execute("INSERT INTO todo (title) VALUES ('Milk')")
+
+
+SECRET_LINE = """
+import os, sys
+os.rename("../lesson", "../old")
+os.symlink({outside!r}, "../lesson")
+sys.stderr.write('Traceback (most recent call last):\\n')
+sys.stderr.write('  File "{file}", line 1, in <module>\\nValueError: x\\n')
+os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("file", ["secret", "{folder}/secret", "../outside/secret", "app.py"])
+def test_a_trace_shows_lines_of_the_copy_alone(distrusted: tuple[Site, Path], file: str) -> None:
+    site, outside = distrusted
+    (outside / "app.py").write_text("untouched")
+    try:
+        path = file.format(folder=site._written.folder)
+        site.write("leak.py", SECRET_LINE.format(outside=str(outside), file=path))
+        with pytest.raises(CheckFailed) as caught:
+            site.run("leak.py").exits(0)
+        assert "ValueError: x" in caught.value.trace
+        assert "untouched" not in caught.value.trace
+    finally:
+        (outside / "app.py").unlink()
+
+
+def test_what_prepares_a_copy_makes_nothing_of_what_is_elsewhere(
+    distrusted: tuple[Site, Path],
+) -> None:
+    site, outside = distrusted
+    swap = "import os\nos.mkdir('instance')\nopen('instance/new', 'w')\n"
+    swap += f"os.rename('../lesson', '../old')\nos.symlink({str(outside)!r}, '../lesson')\n"
+    copy = Snapshot({"manage.py": swap.encode()})
+    ready = prepare(site._runner.forks, copy, ("python manage.py create_db",))
+    assert ready.copy.files.keys() == {"manage.py", "instance/new"}
+
+
+@pytest.mark.parametrize(
+    "hoard",
+    [
+        "files = [os.memfd_create('m') for _ in range(10)]\n"
+        "for file in files: os.posix_fallocate(file, 0, 250 << 20)",
+        "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
+        "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
+        "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
+        "        shared = mmap.mmap(-1, 400 << 20)\n"
+        "        for page in range(0, 400 << 20, 4096): shared[page] = 1\n        break",
+        "import threading\nthreading.stack_size(65536)\n"
+        "for _ in range(500): threading.Thread(target=time.sleep, args=(60,)).start()",
+    ],
+)
+def test_nothing_is_hoarded_where_no_folder_shows_it(
+    distrusted: tuple[Site, Path], hoard: str
+) -> None:
+    site, _ = distrusted
+    site.write("hoard.py", f"import os, time\nos.makedirs('../m')\n{hoard}\ntime.sleep(60)\n")
+    began = time.monotonic()
+    with pytest.raises(Crashed):
+        site.run("hoard.py")
+    assert time.monotonic() - began < COMMAND_SECONDS - 1
+
+
+def test_root_cannot_change_the_system_from_inside(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    site.write("core.py", "import os\nos.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)\n")
+    with pytest.raises(CheckFailed, match="Error"):
+        site.run("core.py").exits(0)
+
+
+def test_a_program_cannot_look_into_what_watches_over_it(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    look = "import os\nopen('/proc/self/mem', 'r+b')\nopen(f'/proc/{os.getppid()}/mem', 'r+b')\n"
+    site.write("look.py", look)
+    with pytest.raises(CheckFailed, match=r"Permission denied: '/proc/\d"):
+        site.run("look.py").exits(0)
+
+
+# Odd answers
+
+
+def odd(body: str, headers: dict[str, str]) -> Page:
+    response = httpx.Response(200, headers=headers, content=body.encode())
+    return Page("GET /odd", "/odd", response, lambda: Trace((), ""))
+
+
+def test_a_page_that_takes_for_ever_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("course.answers.PARSE_SECONDS", 0.2)
+    page = odd("<a " * 100_000, {})
+    began = time.monotonic()
+    fails(lambda: page.html, "GET /odd", "got one of 300000 characters")
+    assert time.monotonic() - began < 2
+
+
+def test_a_page_that_is_no_html() -> None:
+    fails(lambda: odd("<![x]>", {}).html, "GET /odd", "expected a page of HTML")
+
+
+def test_a_cookie_in_another_alphabet_is_sent_back(site: Site) -> None:
+    site.set_cookie("word", "é字")
+    assert "word=" in json.loads(site.get("/environment-of-request").body)["cookie"]
+
+
+def test_what_is_compressed_is_not_unpacked(site: Site) -> None:
+    with site.slow_post("/packed", b"a=1") as post:
+        page = post.finish()
+    assert len(page.body) < 100_000
