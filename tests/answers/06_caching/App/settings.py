@@ -14,4 +14,4 @@ STORE = os.getenv("SESSION_TYPE") or "files"
 REDIS_URL = os.getenv("REDIS_URL", "redis://localhost")
 CACHE_TYPE = os.getenv("CACHE_TYPE") or "FileSystemCache"
 CACHE_REDIS_URL = REDIS_URL
-CACHE_DEFAULT_TIMEOUT = 0
+CACHE_DEFAULT_TIMEOUT = 60 * 60
