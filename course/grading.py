@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from course import diffs, files, submissions
+from course import diffs, files, processes, submissions
 from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
@@ -324,6 +324,7 @@ def _be_child(grader: Grader, submission: Submission, scratch: Path, write: int)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         if sys.platform == "linux":  # elsewhere a socket's path would become too long
             tempfile.tempdir = str(scratch)
+            processes.scratch_root = scratch
         with open(write, "wb") as pipe:
 
             def tell(what: dict[str, Any]) -> None:

@@ -432,12 +432,16 @@ def fork() -> int:
     return pid
 
 
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder, in memory where there is room for it.
+scratch_root: Path | None = None
+"""Where scratch folders are made, if that is not for the machine to say."""
 
-    Its path leaves room for a Unix socket's name. Where `tempfile.tempdir` is set, it is there.
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary folder in `scratch_root`, or else in memory where there is room for it.
+
+    Its path leaves room for a Unix socket's name.
     """
     memory = Path("/dev/shm")  # on Linux: a disk takes ten times as long for many small files
     roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_ROOM
-    folder = memory if roomy and tempfile.tempdir is None else None
+    folder = scratch_root or (memory if roomy else None)
     return tempfile.TemporaryDirectory(prefix="flask-", dir=folder, ignore_cleanup_errors=True)

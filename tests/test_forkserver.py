@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from course.processes import ForkServer, Job
+from course.processes import MEMORY_ROOM, ForkServer, Job, scratch_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
@@ -71,3 +73,12 @@ def test_a_program_may_wrap_its_output_anew(forks: ForkServer, tmp_path: Path) -
     )
     finished = forks.start(Job(["wraps.py"], tmp_path), tmp_path).wait()
     assert (finished.code, finished.out, finished.err) == (0, "wrapped\n", "")
+
+
+def test_scratch_is_in_memory_whatever_made_a_temporary_file_before() -> None:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < MEMORY_ROOM:
+        pytest.skip("no memory for files here")
+    tempfile.gettempdir()
+    with scratch_folder() as folder:
+        assert Path(folder).parent == memory

@@ -727,7 +727,7 @@ def _grades(course: Course, folder: Path, how: Callable[[Tell], None]) -> list[G
 def test_what_is_left_in_a_scratch_folder_ends_no_run(
     course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("course.processes.scratch_root", tmp_path)
 
     def leave(tell: Tell) -> None:
         _deep(Path(tempfile.mkdtemp()))
