@@ -162,14 +162,14 @@ class Site(Browser):
         did, files = "The database", self._databases()
         names = ", ".join(path.relative_to(self.folder).as_posix() for path in files)
         expect(len(files) == 1, did, "one SQLite file in the lesson's folder", names or "none")
-        with closing(self._open(files[0])) as connection:
-            try:
+        try:
+            with closing(self._open(files[0])) as connection:
                 yield connection
                 connection.commit()
-            except sqlite3.ProgrammingError:  # the check's own mistake
-                raise
-            except sqlite3.DatabaseError as error:
-                raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
+        except sqlite3.ProgrammingError:  # the check's own mistake
+            raise
+        except sqlite3.DatabaseError as error:
+            raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
 
     def _open(self, path: Path) -> sqlite3.Connection | Database:
         if self._runner.forks.sandboxed:

@@ -585,6 +585,14 @@ def test_a_database_is_opened_where_the_programs_are(distrusted: tuple[Site, Pat
         db.execute("SELECT ?")
 
 
+def test_a_database_that_cannot_be_opened_is_told(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    put_database(site)
+    site.get("/swap").shows("done")
+    with pytest.raises(CheckFailed, match="unable to open"), site.database():
+        pass
+
+
 def test_a_journal_deletes_nothing_elsewhere(distrusted: tuple[Site, Path]) -> None:
     """See https://sqlite.org/fileformat2.html: a hot journal may name another file to delete."""
     site, outside = distrusted
