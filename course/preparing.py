@@ -14,15 +14,12 @@ from pathlib import PurePosixPath
 from course.answers import Command
 from course.errors import CourseError
 from course.processes import Finished, ForkServer, Job
-from course.snapshot import Snapshot, take
+from course.snapshot import LARGEST_SOURCE, Snapshot, take
 from course.verdicts import CheckFailed
 from course.written import Written
 
 NO_SUCH_COMMAND = 2
 """What argparse and click exit with where they do not know a command."""
-
-LARGEST_SOURCE = 256 * 1024
-"""Bytes of a module that is compiled here: what is larger may take long, and nobody's lesson is."""
 
 CHECKED_HASH = 0b11
 """The kind of compiled module that Python takes if its source has the hash that stands in it."""

@@ -29,6 +29,9 @@ In the second line are those that editors and desktops keep beside the files.
 
 _CACHES = frozenset({"__pycache__"})
 
+LARGEST_SOURCE = 256 * 1024
+"""Bytes of a module that is compiled or shown: more may take long, and no lesson has them."""
+
 SIZE_LIMIT = 32 * 1024 * 1024
 """Bytes that a lesson's folder may hold in all."""
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from course.snapshot import LARGEST_SOURCE
+
 if TYPE_CHECKING:
     from course.written import Written
 
@@ -104,10 +106,6 @@ class Trace:
 
 MOST_FRAMES = 25
 """How many frames of an error are looked at, from the first one on and from the last one back."""
-
-LARGEST_SOURCE = 256 * 1024
-"""Bytes of a file in which a line is looked up."""
-
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
 _STARTS = ("Traceback (most recent call last)", "Current thread 0x", "Thread 0x")
 _ERROR = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(: .*)?$")
