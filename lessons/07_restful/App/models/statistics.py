@@ -22,7 +22,8 @@ def get_statistics(since):
     g.cache is "hit" or "miss" afterwards. Many may ask at once: one counts, the others wait for it.
     """
     g.cache = "hit"
-    db.session.rollback()  # whoever waits gives back the connection that the one who counts needs
+    if db.session.registry.has():  # not so for a guest, who has asked the database nothing
+        db.session.rollback()  # whoever waits gives back the connection that the counting needs
     with counting:
         return count(since, last_change())
 

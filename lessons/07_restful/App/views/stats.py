@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Blueprint, abort, g, make_response, render_template, request
+from flask import Blueprint, abort, g, render_template, request
 
 from App.models import get_statistics, now
 
@@ -15,6 +15,4 @@ def show():
     if not 1 <= days <= 366:
         abort(400, "The number of days is from 1 to 366.")
     numbers = get_statistics(now().date() - timedelta(days=days - 1))
-    response = make_response(render_template("stats.html", numbers=numbers, days=days))
-    response.headers["X-Cache"] = g.cache
-    return response
+    return render_template("stats.html", numbers=numbers, days=days), {"X-Cache": g.cache}
