@@ -112,12 +112,17 @@ def test_url(site: Site) -> None:
 
 
 def test_order_comes_by_migration(site: Site) -> None:
-    """The column comes by a migration, to the rows that are there too."""
-    site.manage("db", "downgrade").exits(0)
+    """The column comes by a migration, to the rows that are there too, and goes without one."""
     insert(site, ["From before"])
+    site.manage("db", "downgrade").exits(0)
+    insert(site, ["From between"])
     site.manage("db", "upgrade").exits(0)
-    (todo,) = listed(site.get(API), 1)
-    fields(f"GET {API} after db downgrade, a new row, and db upgrade", todo, {"order": None})
+    did = f"GET {API} after db downgrade, a new row, and db upgrade"
+    todos = listed(site.get(API))
+    wanted = ["From between", "From before"]
+    expect(titles(todos) == wanted, did, str(wanted), titles(todos))
+    for todo in todos:
+        fields(did, todo, {"order": None})
 
 
 # 7.3
