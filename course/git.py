@@ -9,6 +9,10 @@ from pathlib import Path
 from course.errors import CourseError
 
 
+class GitFailed(CourseError):
+    """What git was asked to do, it could not do."""
+
+
 def as_set_up() -> dict[str, str]:
     """Return the environment of a git that finds its repository from the folder it runs in.
 
@@ -30,7 +34,7 @@ def as_nobody() -> dict[str, str]:
 def first(size: int, *args: str, cwd: Path, env: dict[str, str]) -> bytes:
     """Run git in `cwd`, and return what it prints, or the first `size` bytes and end it there.
 
-    Raises `CourseError` where it fails.
+    Raises `GitFailed` where it fails.
     """
     nothing = subprocess.DEVNULL
     with subprocess.Popen(
@@ -42,7 +46,7 @@ def first(size: int, *args: str, cwd: Path, env: dict[str, str]) -> bytes:
             process.kill()
             return printed
     if process.returncode:
-        raise CourseError(f"git {args[0]} does not work in {cwd}.")
+        raise GitFailed(f"git {args[0]} does not work in {cwd}.")
     return printed
 
 
@@ -55,7 +59,7 @@ def run(
 ) -> bytes:
     """Run git in `cwd`, give it `data`, and return what it prints.
 
-    Raises `CourseError` where git is not there or its exit code is not `allowed`.
+    Raises `CourseError` where git is not there, `GitFailed` where its exit code is not `allowed`.
     """
     try:
         done = subprocess.run(["git", *args], cwd=cwd, env=env, input=data, capture_output=True)
@@ -63,5 +67,5 @@ def run(
         raise CourseError("git is needed for this, and it is not installed.") from None
     if done.returncode not in allowed:
         reason = " ".join(os.fsdecode(done.stderr).split())
-        raise CourseError(f"git does not work in {cwd}: {reason}")
+        raise GitFailed(f"git does not work in {cwd}: {reason}")
     return done.stdout

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
-from course.git import as_nobody, first, run
+from course.git import GitFailed, as_nobody, first, run
 from course.snapshot import Snapshot, is_made, read_file, take
 from course.verdicts import PROBE
 
@@ -130,6 +130,8 @@ def read(submission: Submission, course: Course) -> Work:
                 return _work(files, course)
         with _archive(path) as files:
             return _work(files, course)
+    except GitFailed:  # its words name folders of ours, which are others each time
+        raise Unreadable("It is a repository that git cannot read. Ask for a zip.") from None
     except tarfile.ReadError:
         raise Unreadable(_no_archive(path)) from None
     except OSError as error:

@@ -489,7 +489,7 @@ def test_a_repository_of_nearly_the_same_name_is_not_read(
     (tmp_path / "eve" / "objects").mkdir(parents=True)
     (tmp_path / "eve" / "refs").mkdir()
     (tmp_path / "eve" / "HEAD").touch()
-    with pytest.raises(CourseError, match="git does not work"):
+    with pytest.raises(Unreadable, match="that git cannot read"):
         read("eve")
 
 
