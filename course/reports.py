@@ -87,7 +87,7 @@ class Report:
     @property
     def most(self) -> float:
         """The points of someone who has done everything."""
-        return sum(column.points for column in self.columns)
+        return round(sum(column.points for column in self.columns), 2)
 
     def state(self, grade: Grade, column: Column) -> str:
         """Return how a task of a submission stands; what was not handed in is not attempted."""
@@ -99,7 +99,7 @@ class Report:
     def points(self, grade: Grade) -> float:
         """Return the points of a submission, before anything is lost by being late."""
         passed = (c.points for c in self.columns if self.state(grade, c) == PASSED)
-        return sum(passed)
+        return round(sum(passed), 2)
 
     def late(self, grade: Grade) -> str:
         """Say what being late costs a submission."""

@@ -6,9 +6,10 @@ import csv
 import difflib
 import math
 import tomllib
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def _rules(data: dict[str, Any], path: Path, course: Course, names: Collection[s
     if not isinstance(earlier, bool):
         raise ValueError(f"earlier is true or false, not {earlier!r}.")
     points = _points(data.get("points", {}), lessons, course)
+    for name in points:
+        if name.endswith(EARLIER) and not earlier:
+            raise ValueError(f"points: {name!r} is never given, because earlier is false.")
     late = _late(data["late"], path, names) if "late" in data else None
     return Rules(lessons, earlier, points, late, path)
 
@@ -140,7 +144,11 @@ def _points(given: Any, lessons: tuple[int, ...], course: Course) -> dict[str, f
     for name in given:
         if lessons and name in tasks and int(name.partition(".")[0]) not in lessons:
             raise ValueError(f"points: {name!r} is of a lesson that lessons does not name.")
-    return {name: _number(value, f"points {name}") for name, value in given.items()}
+    points = {name: _number(value, f"points {name}") for name, value in given.items()}
+    for name, value in points.items():
+        if round(value, 2) != value:  # scores are rounded so: one would be more than all points
+            raise ValueError(f"points {name} has two decimals at most, not {value!r}.")
+    return points
 
 
 def _late(data: Any, path: Path, names: Collection[str]) -> Late:
@@ -155,8 +163,9 @@ def _late(data: Any, path: Path, names: Collection[str]) -> Late:
     if percent > 100:
         raise ValueError(f"percent_a_day is at most 100, not {percent:g}.")
     table = path.parent / str(data["submitted"])
+    due = _aware(data["due"], UTC)
     try:
-        times, others = _times(table, names)
+        times, others = _times(table, names, due.tzinfo)
     except FileNotFoundError:
         raise CourseError(
             f"{path} names the table {data['submitted']}, and {table.resolve()} is not there."
@@ -165,14 +174,17 @@ def _late(data: Any, path: Path, names: Collection[str]) -> Late:
         raise CourseError(f"{table} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise CourseError(f"{table} is no text in UTF-8: save it as CSV UTF-8.") from error
-    return Late(_aware(data["due"]), free, percent, table, times, others)
+    return Late(due, free, percent, table, times, others)
 
 
-def _times(table: Path, names: Collection[str]) -> tuple[dict[str, datetime], tuple[str, ...]]:
-    """Read when each submission came, and which rows are of none.
+def _times(
+    table: Path, names: Collection[str], zone: tzinfo | None
+) -> tuple[dict[str, datetime], tuple[str, ...]]:
+    """Read when each submission came, in `zone` where a row names none, and which rows are of none.
 
     A row has a submission's name, or that of its file: of `ada` and `ada.zip`, both can be there.
     """
+    known = {_composed(name): name for name in names}
     times, others, lines = {}, [], dict[str, int]()
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
@@ -183,12 +195,13 @@ def _times(table: Path, names: Collection[str]) -> tuple[dict[str, datetime], tu
                 given = (row["submission"] or "").strip()
                 if not given:  # a spreadsheet's empty rows
                     continue
-                name = given if given in names else without_end(given)
+                alike = _composed(given)
+                name = known.get(alike) or known.get(without_end(alike)) or without_end(given)
                 if name in lines:
                     raise CourseError(f"{where}: {given!r} has a row already, line {lines[name]}.")
                 lines[name] = rows.line_num
                 if said := (row["submitted"] or "").strip():
-                    times[name] = _time(said, where)
+                    times[name] = _time(said, where, zone)
                 if name not in names:
                     others.append(given)
         except csv.Error as error:
@@ -202,17 +215,22 @@ def _needs_columns(table: Path, names: Collection[str]) -> None:
         raise CourseError(f"{table}, line 1: it has {has}; it needs submission and submitted.")
 
 
-def _time(said: str, where: str) -> datetime:
+def _composed(name: str) -> str:
+    """Return a name as all machines write it: ö may be one character or, as on a Mac, two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _time(said: str, where: str, zone: tzinfo | None) -> datetime:
     try:
-        return _aware(datetime.fromisoformat(said))
+        return _aware(datetime.fromisoformat(said), zone)
     except ValueError:
         sentence = f"{where}: {said!r} is no time such as 2026-11-22T20:15:00+01:00."
         raise CourseError(sentence) from None
 
 
-def _aware(time: datetime) -> datetime:
-    """Return a time with its zone: UTC, where it names none."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def _aware(time: datetime, zone: tzinfo | None) -> datetime:
+    """Return a time with its zone: this one, where it names none."""
+    return time if time.tzinfo else time.replace(tzinfo=zone)
 
 
 def _only(data: Any, names: set[str], what: str) -> None:

@@ -34,7 +34,9 @@ in time,2026-11-22T19:59:59+01:00
 a free day,2026-11-23T20:00:00+01:00
 a second more,2026-11-23T20:00:01+01:00
 in another zone,2026-11-23T19:00:01+00:00
-two days more,2026-11-25T19:00:00
+two days more,2026-11-25T20:00:00
+three and no zone,2026-11-25T20:00:01
+Jo\u0308rg.zip,2026-11-24T20:00:00
 a year,2027-11-22
 FAY,2026-11-22T18:00:00Z
 packed.tar.gz,2026-11-24T18:00:00Z
@@ -42,7 +44,7 @@ no time,
 ,
 ,
 """
-NAMES = ["in time", "a year", "packed", "no time", "not in the list"]
+NAMES = ["in time", "a year", "packed", "no time", "not in the list", "J\xf6rg"]
 LATE = '[late]\ndue = 2026-11-22T20:00:00Z\npercent_a_day = {}\nsubmitted = "{}"'
 
 
@@ -70,6 +72,8 @@ def grade(course: Course, name: str, failed: str = "") -> Grade:
         ("a second more", 0.75),
         ("in another zone", 0.75),
         ("two days more", 0.5),
+        ("three and no zone", 0.25),
+        ("J\xf6rg", 0.75),
         ("a year", 0),
         ("packed", 0.75),
         ("no time", 1),
@@ -98,6 +102,13 @@ def test_a_row_is_of_the_submission_or_of_its_file(course: Course, tmp_path: Pat
 def test_a_failed_task_costs_its_own_points(rules: Rules, course: Course) -> None:
     report = Report(course, rules, [grade(course, "in time", failed="1.6")], "")
     assert report.score(report.grades[0]) == report.most - 10
+
+
+def test_hundredths_add_up(course: Course, tmp_path: Path) -> None:
+    """In binary fractions, added up one by one, six times 0.07 is a little more than 0.42."""
+    (tmp_path / "rules.toml").write_text("lessons = [1]\n[points]\ndefault = 0.07\nearlier = 0")
+    report = Report(course, load(tmp_path / "rules.toml", course), [grade(course, "ada")], "")
+    assert report.most == report.points(report.grades[0]) == report.score(report.grades[0]) == 0.42
 
 
 def test_a_lesson_that_is_not_there_is_not_attempted(rules: Rules, course: Course) -> None:
@@ -132,6 +143,8 @@ def test_items_say_what_most_were_told(rules: Rules, course: Course) -> None:
         ("[points]\ndefault = nan", "a number from 0 up"),
         ("[points]\n1.6 = 1", 'write 1.6 in quotes, "1.6".'),
         ('lessons = [1]\n[points]\n"2.5" = 1', "'2.5' is of a lesson that lessons does not name"),
+        ("[points]\ndefault = 0.125", "points default has two decimals at most, not 0.125."),
+        ("earlier = false\n[points]\nearlier = 3", "'earlier' is never given, because earlier"),
         ("points = 3", "points is no table"),
         ("late = 3", "late is no table"),
         (LATE.format(101, "times.csv"), "percent_a_day is at most 100, not 101."),
