@@ -24,9 +24,10 @@ from course import diffs
 from course.catalog import Course
 from course.console import MARKS, some
 from course.errors import CourseError
-from course.grading import UNREADABLE, Grade, LessonGrade, file_name
+from course.grading import GRADED, UNREADABLE, Grade, LessonGrade, file_name
 from course.rules import EARLIER, Rules
 from course.snapshot import take
+from course.submissions import without_end
 from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, STATES, Verdict
 
 _NOT_PLAIN = re.compile(r"[^ -~\n\t]")
@@ -142,7 +143,7 @@ class Report:
         return [each.name for each in self.grades if late and late.days(each.name) is None]
 
     def doubts(self) -> list[str]:
-        """Say what of the table of times fits no submission, and the other way round."""
+        """Say what is to be looked at: who has a note, or is there twice, or has no time."""
         late, said = self.rules.late, []
         if late and late.others:
             said.append(f"No submission has these names in {late.table.name}: {some(late.others)}.")
@@ -150,6 +151,13 @@ class Report:
             have = f"{len(self.timeless)} submissions have"
             have = "1 submission has" if len(self.timeless) == 1 else have
             said.append(f"{have} no time in {late.table.name}: {some(self.timeless)}.")
+        noted = [each.name for each in self.grades if each.notes and each.state == GRADED]
+        if noted:
+            said.append(f"With a note in the report: {some(noted)}.")
+        names = Counter(without_end(each.name) for each in self.grades)
+        twice = [each.name for each in self.grades if names[without_end(each.name)] > 1]
+        if twice:
+            said.append(f"Handed in more than once, and all graded: {some(twice)}.")
         return said
 
     def score(self, grade: Grade) -> float:

@@ -26,10 +26,15 @@ from course.snapshot import Snapshot, is_made, read_file, take
 from course.verdicts import PROBE
 
 SIZE_LIMIT = 64 * 1024 * 1024
-"""Bytes that a submission may have, as it is and unpacked."""
+"""Bytes that a submission may have in the folders of lessons."""
+
+ARCHIVE_LIMIT = 256 * 1024 * 1024
+"""Bytes of an archive, and of a tar unpacked: one of the whole course has its .venv too."""
 
 ENTRIES_LIMIT = 20_000
 """How many files and folders it may have."""
+
+_ENTRY_LIMIT = 512  # bytes of an entry in a zip's list; many have fewer than 100
 
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
 _PART_LIMIT = 255  # bytes; no file system here takes more
@@ -60,6 +65,7 @@ _HOOKS = frozenset({"sitecustomize.py", "usercustomize.py", PROBE})
 """Files that Python, or a check, would run by their names: no lesson has them."""
 
 
+_TOO_MANY = f"It has more than {ENTRIES_LIMIT} files and folders."
 _ONE_EACH = "Name the folder that holds a folder or an archive for each student."
 
 
@@ -82,6 +88,8 @@ class Work:
     copies: dict[int, Snapshot] = field(default_factory=dict)
     tampered: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    places: dict[int, list[str]] = field(default_factory=dict)
+    """Where in it each lesson is, the one that counts first."""
 
     @property
     def digest(self) -> str:
@@ -111,8 +119,17 @@ def find(folder: Path, course: Course) -> tuple[Submission, ...]:
     for path in paths:
         name = path.name if path.is_dir() else without_end(path.name)
         name = path.name if name in found else name  # ada/ and ada.zip
-        found[name] = Submission(name, path)
+        found[name] = Submission(name, _unwrapped(path))
     return tuple(found.values())
+
+
+def _unwrapped(path: Path) -> Path:
+    """Return the archive that is all that a folder holds, as learning platforms wrap them."""
+    inside: list[str] = []
+    with contextlib.suppress(OSError):  # no folder, or none that can be read
+        inside = [name for name in os.listdir(path) if not _is_litter(name)]
+    alone = len(inside) == 1 and inside[0].lower().endswith(_ENDS)
+    return path / inside[0] if alone and (path / inside[0]).is_file() else path
 
 
 def _is_litter(name: str) -> bool:
@@ -156,6 +173,9 @@ def copy_in(path: Path, lesson: Lesson, course: Course) -> Snapshot:
         raise CourseError(f"{path}: {error}") from error
     if lesson.number not in work.copies:
         raise CourseError(f"{path} holds no {lesson.folder}.")
+    if len(places := work.places[lesson.number]) > 1:
+        shown = ", ".join(map(_shown, places[:3]))
+        raise CourseError(f"{path} holds more than one {lesson.folder}, such as {shown}: name one.")
     return work.copies[lesson.number]
 
 
@@ -166,7 +186,7 @@ def _no_archive(path: Path) -> str:
             return f"It is a {kind}. Ask for a zip."
     if path.is_file() and not path.stat().st_size:
         return "It is an empty file."
-    return "It is neither a folder nor a zip or tar archive."
+    return "It is neither a folder nor a zip or tar archive. Ask for a zip."
 
 
 @dataclass
@@ -179,16 +199,20 @@ class _Files:
     left_out: list[str] = field(default_factory=list)
     _seen: int = 0
 
-    def add(self, path: str, *, regular: bool = True) -> None:
-        """Note an entry, unless it is none that a lesson can have."""
+    def count(self) -> None:
+        """Note that there is one entry more."""
         self._seen += 1
         if self._seen > ENTRIES_LIMIT:
-            raise Unreadable(f"It has more than {ENTRIES_LIMIT} files and folders.")
+            raise Unreadable(_TOO_MANY)
+
+    def add(self, path: str, *, regular: bool = True) -> None:
+        """Note an entry, unless it is none that a lesson can have."""
+        self.count()
         written = path.replace("\\", "/")  # some programs on Windows write those
         # What follows a lesson's folder must be no absolute path, as in 00_request//etc/passwd.
         parts = [part for part in written.split("/") if part not in ("", ".")]
         name = "/".join(parts)
-        if not parts or is_made(PurePosixPath(name)):
+        if not parts or is_made(PurePosixPath(name)) or any(map(_is_a_systems, parts)):
             return
         if not regular:
             self.left_out.append(f"{_shown(name)} is a link or a special file.")
@@ -198,6 +222,11 @@ class _Files:
             self.left_out.append(f"{_shown(name)} is no name for a file of a lesson.")
         else:
             self.paths[name] = path
+
+
+def _is_a_systems(part: str) -> bool:
+    """Tell whether a system has put it there: macOS keeps what it knows of a file as `._` NAME."""
+    return part.lower() in _LITTER or part.startswith("._")
 
 
 def _has_long_part(parts: list[str]) -> bool:
@@ -272,11 +301,13 @@ def _refuse_another(repository: Path) -> None:
 
 @contextlib.contextmanager
 def _archive(path: Path) -> Iterator[_Files]:
-    """Give the files of an archive. Its first bytes tell of which kind it is."""
-    if path.stat().st_size > SIZE_LIMIT:
-        raise Unreadable(f"It has more than {SIZE_LIMIT >> 20} MiB.")
-    with io.BytesIO(read_file(path, SIZE_LIMIT)) as file:
+    """Give the files of an archive. What is in it tells of which kind it is."""
+    if path.stat().st_size > ARCHIVE_LIMIT:
+        raise Unreadable(f"It has more than {ARCHIVE_LIMIT >> 20} MiB. Ask for work/ alone.")
+    with io.BytesIO(read_file(path, ARCHIVE_LIMIT)) as file:
         if zipfile.is_zipfile(file):
+            if _length_of_list(file) > ENTRIES_LIMIT * _ENTRY_LIMIT:
+                raise Unreadable(_TOO_MANY)
             with _zip(file) as files:
                 yield files
             return
@@ -284,12 +315,25 @@ def _archive(path: Path) -> Iterator[_Files]:
             yield files
 
 
+def _length_of_list(file: io.BytesIO) -> int:
+    """Return how many bytes a zip's list of entries has, which zipfile reads whole.
+
+    The record that says it is the last of the file, before a comment (APPNOTE.TXT, 4.3.16). One of
+    the kind for large archives, before which another stands, is not needed for what we take.
+    """
+    data = file.getbuffer()
+    tail = bytes(data[-(22 + 20 + (1 << 16)) :])
+    at = tail.rfind(b"PK\5\6", 0, len(tail) - 22 + 4)
+    large = tail[max(at - 20, 0) : at].startswith(b"PK\6\7")
+    return len(data) if large else int.from_bytes(tail[at + 12 : at + 16], "little")
+
+
 def _unpacked(file: io.BytesIO) -> io.BytesIO:
     for start, opener in _STREAMS.items():
         if file.getvalue().startswith(start):
             file.seek(0)
             with opener(file) as stream:
-                return io.BytesIO(_bounded(stream.read))
+                return io.BytesIO(_bounded(stream.read, ARCHIVE_LIMIT))
     return file
 
 
@@ -304,7 +348,9 @@ def _zip(file: IO[bytes]) -> Iterator[_Files]:
         files = _Files(read_one)
         for info in archive.infolist():
             kind = info.external_attr >> 28  # of a Unix file's mode; 0 where none is told
-            if not info.is_dir():
+            if info.is_dir():
+                files.count()
+            else:
                 files.add(info.filename, regular=kind in (0, 8))
         yield files
 
@@ -321,17 +367,19 @@ def _tar(file: IO[bytes]) -> Iterator[_Files]:
         files = _Files(read_one)
         members = {}
         for member in archive:
-            if not member.isdir():
+            if member.isdir():
+                files.count()
+            else:
                 files.add(member.name, regular=member.isreg())
                 members[member.name] = member
         yield files
 
 
-def _bounded(read: Callable[[int], bytes]) -> bytes:
+def _bounded(read: Callable[[int], bytes], limit: int = SIZE_LIMIT) -> bytes:
     """Read to the end, unless it is too far away: a small archive can hold a gigabyte of zeros."""
-    data = read(SIZE_LIMIT + 1)
-    if len(data) > SIZE_LIMIT:
-        raise Unreadable(f"Unpacked, it has more than {SIZE_LIMIT >> 20} MiB.")
+    data = read(limit + 1)
+    if len(data) > limit:
+        raise Unreadable(f"Unpacked, it has more than {limit >> 20} MiB.")
     return data
 
 
@@ -347,6 +395,7 @@ def _work(files: _Files, course: Course) -> Work:
         if not places:
             continue
         place = places[0]
+        work.places[lesson.number] = places
         if places[1:]:
             others = ", ".join(_shown(each) for each in places[1:])
             work.left_out.append(f"{_shown(place)} was graded, and not {others}.")
@@ -359,7 +408,8 @@ def _work(files: _Files, course: Course) -> Work:
             taken[name] = files.read(paths[path])
             left -= len(taken[name])
             if left < 0:
-                raise Unreadable(f"Unpacked, it has more than {SIZE_LIMIT >> 20} MiB.")
+                limit = f"{SIZE_LIMIT >> 20} MiB"
+                raise Unreadable(f"With {_shown(path)}, its lessons have more than {limit}.")
         work.copies[lesson.number] = Snapshot(_without_clashes(taken))
     if not work.copies:
         raise Unreadable(_why_nothing(paths, course))
@@ -405,9 +455,24 @@ def _why_nothing(paths: dict[str, str], course: Course) -> str:
         )
     if archives:
         return f"It holds an archive, {_shown(archives[0])}, which is not opened: take it out."
+    if near := [said for path in parts if (said := _nearly_a_lesson(path, course))]:
+        return near[0]
     if code := [str(path) for path in parts if path.name in ("app.py", "manage.py")]:
         return f"There is {_shown(code[0])}, without a lesson's folder, such as {first}, around it."
     return f"It holds no folder of a lesson ({first} … {last}), in work/ or elsewhere."
+
+
+def _nearly_a_lesson(path: PurePosixPath, course: Course) -> str:
+    """Say why a folder that looks like a lesson's is none; nothing where there is none."""
+    folders = path.parts[:-1]
+    for lesson in course.lessons:
+        for number, name in enumerate(folders):
+            where = _shown("/".join(folders[: number + 1]))
+            if name == lesson.folder:
+                return f"{where} came with the course: hand in work/."
+            if name.lower().startswith(lesson.folder):
+                return f"{where} is not called {lesson.folder}."
+    return ""
 
 
 def _is_hook(path: str) -> bool:

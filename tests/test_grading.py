@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tarfile
@@ -34,7 +35,7 @@ from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
 from course.rules import Rules
 from course.snapshot import Snapshot
-from course.submissions import SIZE_LIMIT, Submission, Unreadable, Work, find
+from course.submissions import ARCHIVE_LIMIT, SIZE_LIMIT, Submission, Unreadable, Work, find
 from course.verdicts import (
     CRASHED,
     FAILED,
@@ -596,10 +597,10 @@ def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: P
 
 
 def _bomb(path: Path) -> None:
-    zeros = io.BytesIO(bytes(SIZE_LIMIT * 3))
+    zeros = io.BytesIO(bytes(ARCHIVE_LIMIT))
     with tarfile.open(path, "w:gz") as archive:
         info = tarfile.TarInfo(APP)
-        info.size = SIZE_LIMIT * 3
+        info.size = ARCHIVE_LIMIT
         archive.addfile(info, zeros)
 
 
@@ -637,7 +638,17 @@ def _huge_number(path: Path) -> None:
 
 UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "bomb.zip": (lambda path: _zip(path, {APP: bytes(SIZE_LIMIT * 3)}), "more than 64 MiB"),
-    "bomb.tar.gz": (_bomb, "more than 64 MiB"),
+    "half.zip": (
+        lambda path: _zip(path, {f"{LESSON}/{n}": bytes(SIZE_LIMIT // 2 + 1) for n in "ab"}),
+        f"With '{LESSON}/b', its lessons have more than 64 MiB",
+    ),
+    "bomb.tar.gz": (_bomb, "more than 256 MiB"),
+    "folders.tar": (
+        lambda path: _tar(
+            path, *((_member(f"{n}", tarfile.DIRTYPE), b"") for n in range(20_001)), mode="w"
+        ),
+        "more than 20000",
+    ),
     "bomb": (_git_bomb, "Unpacked, it has more than 64 MiB"),
     "number.tar": (_huge_number, "The archive is damaged"),
     "many.zip": (lambda path: _zip(path, {f"{n}": b"" for n in range(20_001)}), "more than 20000"),
@@ -689,6 +700,88 @@ def test_which_of_two_copies_was_graded_is_said(
     work = read("two.zip")
     assert work.copies[0].files == {"app.py": b"x = 2"}
     assert work.left_out == [f"'work/{LESSON}/' was graded, and not '{LESSON}/'."]
+
+
+def test_an_archive_that_is_all_in_its_folder_is_read(
+    read: Callable[[str], Work], tmp_path: Path, course: Course
+) -> None:
+    """Moodle, for one, gives a folder for each student, with the archive in it."""
+    folder = tmp_path / "Ada Lovelace_7_assignsubmission_file"
+    folder.mkdir()
+    _zip(folder / "work.zip", {APP: b"x = 1"})
+    (folder / ".DS_Store").touch()
+    (submission,) = find(tmp_path, course)
+    assert submission.name == folder.name
+    assert submissions.read(submission, course).copies[0].files == {"app.py": b"x = 1"}
+    (folder / "letter.txt").touch()
+    with pytest.raises(Unreadable, match="which is not opened"):
+        read(folder.name)
+
+
+def test_what_macos_puts_into_an_archive_is_nobodys_work(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    beside = f"work/{LESSON}/._app.py"
+    _zip(tmp_path / "a.zip", {f"work/{APP}": b"x = 1", f"__MACOSX/{beside}": b"", beside: b""})
+    work = read("a.zip")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert (work.tampered, work.left_out) == ([], [])
+
+
+def test_an_archive_of_the_whole_course_may_have_its_venv(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    large = os.urandom(SIZE_LIMIT + 1)
+    files = {f"work/{APP}": b"x = 1", ".venv/lib/large.so": large}
+    _zip(tmp_path / "ada.zip", files, zipfile.ZIP_STORED)
+    _tar(tmp_path / "bob.tgz", *((_member(name), data) for name, data in files.items()))
+    for name in ("ada.zip", "bob.tgz"):
+        assert read(name).copies[0].files == {"app.py": b"x = 1"}
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_the_list_of_a_zip_is_bounded_before_it_is_read(
+    large: bool, read: Callable[[str], Work], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each entry, zipfile makes an object of a kilobyte, and a list needs 46 bytes for one."""
+    _zip(tmp_path / "ada.zip", {APP: b"x = 1"} | {f"{n}": b"" for n in range(30)})
+    data = (tmp_path / "ada.zip").read_bytes()
+    if large:  # the records of a large archive, which say where the list is once more
+        start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
+        first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 31, 31, size, start)
+        second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
+        (tmp_path / "ada.zip").write_bytes(data[:-22] + first + second + data[-22:])
+    assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
+    monkeypatch.setattr(submissions, "ENTRIES_LIMIT", 2)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(Unreadable, match="more than 20000 files and folders"):
+        read("ada.zip")
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["solutions/{}/app.py"], "'solutions/{}' came with the course: hand in work/"),
+        (["Work/00_Request/app.py"], "'Work/00_Request' is not called {}"),
+        (["work/{} (1)/app.py"], "'work/{} \\(1\\)' is not called {}"),
+    ],
+)
+def test_what_is_nearly_a_lesson_is_named(
+    paths: list[str], says: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "ada.zip", {path.format(LESSON): b"" for path in paths})
+    with pytest.raises(Unreadable, match=says.replace("{}", LESSON)):
+        read("ada.zip")
+
+
+def test_a_copy_for_the_terminal_is_the_only_one(tmp_path: Path, course: Course) -> None:
+    """A whole class in place of a student would be compared by one, whoever comes first."""
+    for name in ("ada", "bob"):
+        _lesson(tmp_path / name / "work", "x = 1")
+    lesson = course.lesson(0)
+    assert submissions.copy_in(tmp_path / "ada", lesson, course).text("app.py") == "x = 1"
+    with pytest.raises(CourseError, match=f"more than one {LESSON}, such as 'ada/work/{LESSON}/'"):
+        submissions.copy_in(tmp_path, lesson, course)
 
 
 def test_litter_is_no_submission(tmp_path: Path, course: Course) -> None:

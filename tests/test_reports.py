@@ -100,7 +100,7 @@ def test_the_earlier_lessons_tasks_are_counted_apart(course: Course) -> None:
 
 
 def test_what_the_table_of_times_lacks_is_said(report: Report, tmp_path: Path) -> None:
-    names, times = report.doubts()
+    names, times, *_ = report.doubts()
     assert names == "No submission has these names in submitted.csv: FAY, GUS.rar."
     assert times == "2 submissions have no time in submitted.csv: dot, eve."
     page = text(report, tmp_path)
@@ -108,6 +108,14 @@ def test_what_the_table_of_times_lacks_is_said(report: Report, tmp_path: Path) -
     assert times in page
     data = json.loads((tmp_path / "grades.json").read_text("utf-8"))
     assert (data["not_submitted"], data["time_unknown"]) == (["FAY", "GUS.rar"], ["dot", "eve"])
+
+
+def test_who_is_to_be_looked_at_is_named(course: Course) -> None:
+    grades = [Grade("ada"), Grade("ada.zip"), Grade("bob", notes=["Odd."]), Grade("ada b")]
+    assert Report(course, Rules(), grades, "").doubts() == [
+        "With a note in the report: bob.",
+        "Handed in more than once, and all graded: ada, ada.zip.",
+    ]
 
 
 def test_the_page_says_by_which_rules_and_when(report: Report, tmp_path: Path) -> None:
