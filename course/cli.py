@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from course import console, copies, diffs, updates
 from course.catalog import ROOT, Course, Lesson, load
 from course.console import command, say
 from course.errors import CourseError
-from course.processes import ForkServers, scratch_folder
+from course.processes import ForkServers, ScratchFolder
 from course.progress import Progress
 from course.release import edited
 from course.snapshot import Snapshot, take
@@ -29,7 +30,10 @@ class Commands(click.Group):
     """Says what went wrong in one sentence, with exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command. Who is told to end, or whose terminal is closed, ends as by Ctrl-C."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup has the second ignored
+                signal.signal(number, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except CourseError as error:
@@ -114,7 +118,7 @@ def solution(number: int, port: int) -> None:
     say(f"Yours beside it: {command('diff', number)}")
     copy = _prepared(course, lesson, take(lesson.solution))
     say(f"A copy of it runs at http://127.0.0.1:{port}  (Ctrl-C stops it)")
-    with scratch_folder() as scratch:
+    with ScratchFolder() as scratch:
         folder = Path(scratch, lesson.folder)
         copy.write(folder)
         _serve(course, lesson, folder, port)

@@ -23,7 +23,7 @@ from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
 from course.job import die_with_parent
-from course.processes import ForkServers, fork, scratch_folder
+from course.processes import ForkServers, ScratchFolder, fork
 from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.submissions import Submission
@@ -112,7 +112,7 @@ class Grader:
             raise CourseError(f"{self.kept} cannot be written: {error.strerror}.") from error
         waiting = list(reversed(found))
         running: list[_Running] = []
-        with scratch_folder() as scratch:
+        with ScratchFolder() as scratch:
             try:
                 while waiting or running:
                     while waiting and len(running) < CORES:

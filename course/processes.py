@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -43,6 +44,12 @@ FACTS_LIMIT = 1024 * 1024
 
 ANSWER_SECONDS = 5.0
 """How long what watches over a job may take to answer, which takes no time as a rule."""
+
+SCRATCH = "flask-"
+"""What the name of a scratch folder begins with."""
+
+LOST_SECONDS = 60.0
+"""How old a scratch folder must be for nobody to be about to lock it."""
 
 LESSON = "lesson"
 """The name of a copy's folder."""
@@ -91,8 +98,8 @@ class ForkServer:
 
     def __init__(self, imports: tuple[str, ...], sandbox: Sandbox | None = None) -> None:
         self._sandbox = sandbox
-        self._folder = scratch_folder()
-        self._unseen = scratch_folder()  # no job in a sandbox sees this one
+        self._folder = ScratchFolder()
+        self._unseen = ScratchFolder()  # no job in a sandbox sees this one
         self._address = str(Path(self._folder.name, "jobs.sock"))
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -436,12 +443,42 @@ scratch_root: Path | None = None
 """Where scratch folders are made, if that is not for the machine to say."""
 
 
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder in `scratch_root`, or else in memory where there is room for it.
+class ScratchFolder(tempfile.TemporaryDirectory[str]):
+    """A temporary folder in `scratch_root`, or else in memory where there is room for it.
 
-    Its path leaves room for a Unix socket's name.
+    It is locked as long as it is used, and one in memory that nobody uses goes when another is
+    made: who was killed has left it. Its path leaves room for a Unix socket's name.
     """
-    memory = Path("/dev/shm")  # on Linux: a disk takes ten times as long for many small files
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_ROOM
-    folder = scratch_root or (memory if roomy else None)
-    return tempfile.TemporaryDirectory(prefix="flask-", dir=folder, ignore_cleanup_errors=True)
+
+    def __init__(self) -> None:
+        memory = Path("/dev/shm")  # on Linux: a disk takes ten times as long for many small files
+        roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_ROOM
+        if not scratch_root and roomy:
+            _remove_lost(memory)
+        folder = scratch_root or (memory if roomy else None)
+        super().__init__(prefix=SCRATCH, dir=folder, ignore_cleanup_errors=True)
+        self._lock: int | None = os.open(self.name, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def cleanup(self) -> None:
+        """Remove the folder."""
+        super().cleanup()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _remove_lost(memory: Path) -> None:
+    """Remove the scratch folders there that are ours, not new, and not locked by anyone."""
+    for entry in os.scandir(memory):
+        with contextlib.suppress(OSError):  # another one removes it
+            facts = entry.stat(follow_symlinks=False)
+            old = time.time() - facts.st_ctime > LOST_SECONDS  # a new one is not locked yet
+            ours = entry.is_dir(follow_symlinks=False) and facts.st_uid == os.getuid()
+            if entry.name.startswith(SCRATCH) and old and ours:
+                folder = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    remove(Path(entry.path))
+                finally:
+                    os.close(folder)

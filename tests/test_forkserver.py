@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from course.processes import MEMORY_ROOM, ForkServer, Job, scratch_folder
+from course import processes
+from course.processes import MEMORY_ROOM, ForkServer, Job, ScratchFolder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
@@ -80,5 +81,26 @@ def test_scratch_is_in_memory_whatever_made_a_temporary_file_before() -> None:
     if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < MEMORY_ROOM:
         pytest.skip("no memory for files here")
     tempfile.gettempdir()
-    with scratch_folder() as folder:
+    with ScratchFolder() as folder:
         assert Path(folder).parent == memory
+
+
+def test_scratch_that_a_killed_one_has_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOST_SECONDS", 0.0)
+    monkeypatch.setattr(processes, "scratch_root", tmp_path)
+    (tmp_path / "another").mkdir()
+    with ScratchFolder() as used:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                lost = ScratchFolder()
+                Path(lost.name, "file").touch()
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert len(list(tmp_path.iterdir())) == 3
+        processes._remove_lost(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {"another", Path(used).name}
+    assert [path.name for path in tmp_path.iterdir()] == ["another"]

@@ -281,7 +281,8 @@ def test_grades_do_not_go_among_the_submissions(out: str, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["ada"]
 
 
-def test_stopped_it_says_how_far_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_it_says_how_far_it_is(number: int, tmp_path: Path) -> None:
     """Two are unreadable, which takes no time; the third does not end by itself."""
     for name in ("ada.txt", "bob.txt"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
@@ -296,7 +297,7 @@ def test_stopped_it_says_how_far_it_is(tmp_path: Path) -> None:
     while "Graded 2 of 3.\n" not in said:
         said.append(process.stderr.readline())
         assert said[-1], said  # it has ended
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == "Stopped. 2 of 3 are graded; the same command goes on from there.\n"
