@@ -6,8 +6,10 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from course.errors import CourseError
+from course.tables import typed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -152,14 +154,17 @@ def load(root: Path = ROOT) -> Course:
     path = root / "lessons" / "course.toml"
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-        lessons = tuple(_inheriting(_lesson(root, entry) for entry in data["lesson"]))
-        mistakes = tuple(Mistake(**entry) for entry in data.get("mistake", ()))
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} cannot be read: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise CourseError(
-            f"{path} lacks something, or has it in the wrong place: {error}"
-        ) from error
+    try:
+        typed(data, {"lesson": list}, {"mistake": list}, "The course")
+        lessons = tuple(_inheriting(_lesson(root, entry) for entry in data["lesson"]))
+        numbers = [lesson.number for lesson in lessons]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("two lessons have the same number.")
+        mistakes = tuple(_mistake(entry) for entry in data.get("mistake", ()))
+    except ValueError as error:
+        raise CourseError(f"{path}: {error}") from error
     return Course(root, lessons, mistakes)
 
 
@@ -171,24 +176,46 @@ def _inheriting(lessons: Iterable[Lesson]) -> Iterator[Lesson]:
         yield replace(lesson, prepare=prepare)
 
 
-def _lesson(root: Path, entry: dict) -> Lesson:
+def _lesson(root: Path, entry: Any) -> Lesson:
+    """Read a lesson; raise `ValueError` where something of it is missing, misspelt or misplaced."""
+    who = f"lesson {entry.get('number', '')}".rstrip() if isinstance(entry, dict) else "lesson"
+    found = typed(entry, _LESSON, _LESSON_MAY, who)
+    for name in ("serve", "serve_on_port"):
+        try:
+            found.get(name, "").format(port=5000)
+        except (LookupError, ValueError):
+            raise ValueError(f"{who}: {name} may have {{port}} in braces, and no more.") from None
+    tasks, ends = found.pop("task"), found.pop("ends", [])
+    for name in ("imports", "given"):
+        found[name] = tuple(found.get(name, ()))
     return Lesson(
         root=root,
-        number=entry["number"],
-        folder=entry["folder"],
-        title=entry["title"],
-        adds=entry["adds"],
-        pain=entry["pain"],
-        taught=entry["taught"],
-        edit=entry["edit"],
-        serve=entry["serve"],
-        serve_on_port=entry.get("serve_on_port"),
-        prepare=entry.get("prepare"),
-        imports=tuple(entry["imports"]),
-        given=tuple(entry.get("given", ())),
-        ends=tuple(Ended(**ended) for ended in entry.get("ends", ())),
-        tasks=tuple(
-            Task(task["id"], task["title"], tuple(task["hints"]), task["checks"])
-            for task in entry["task"]
-        ),
+        **{"serve_on_port": None, "prepare": None} | found,
+        ends=tuple(Ended(**typed(each, _ENDS, {}, f"{who}, ends")) for each in ends),
+        tasks=tuple(_task(each, found["number"], who) for each in tasks),
     )
+
+
+def _task(entry: Any, number: int, who: str) -> Task:
+    who = f"task {entry.get('id', '')}".rstrip() if isinstance(entry, dict) else f"{who}, task"
+    found = typed(entry, _TASK, {}, who)
+    before, _, after = found["id"].partition(".")
+    if before != str(number) or not after.isdecimal():
+        raise ValueError(f"{who}: the id of a task of lesson {number} is like {number}.1.")
+    return Task(found["id"], found["title"], tuple(found["hints"]), found["checks"])
+
+
+def _mistake(entry: Any) -> Mistake:
+    found = typed(entry, {"mend": str}, {"says": str, "finds": str}, "A mistake")
+    if len(found) != 2:
+        raise ValueError(f"A mistake has says, or finds. This is not so: {found['mend']}")
+    return Mistake(**found)
+
+
+_LESSON: dict[str, type] = {
+    "number": int, "folder": str, "title": str, "adds": str, "pain": str, "taught": str,
+    "edit": str, "serve": str, "imports": list, "task": list,
+}  # fmt: skip
+_LESSON_MAY: dict[str, type] = {"serve_on_port": str, "prepare": str, "given": list, "ends": list}
+_ENDS: dict[str, type] = {"check": str, "why": str}
+_TASK: dict[str, type] = {"id": str, "title": str, "hints": list, "checks": dict}

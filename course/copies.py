@@ -206,8 +206,11 @@ def _renamed(course: Course, work: Path) -> Iterator[str]:
     for folder in sorted(work.iterdir()):
         lesson = _successor(course, folder.name) if folder.name not in names else None
         # One that a student has renamed was made under another name: it stays as it is.
-        if lesson and not lesson.work.exists() and (_remembered(folder) or ("",))[0] == folder.name:
+        name, base = _remembered(folder) or ("", None)
+        if lesson and lesson.starter.is_dir() and not lesson.work.exists() and name == folder.name:
             folder.rename(lesson.work)
+            if base:  # so that it goes on from there to the next name
+                remember(lesson, lesson.work, base)
             new = lesson.work.relative_to(course.root)
             yield f"Lesson {lesson.number} has a new name: your copy of it is {new} now."
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from course import diffs, files, processes, submissions
+from course import diffs, files, processes, release, submissions
 from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
@@ -202,10 +202,8 @@ class Grader:
 
     def _keep(self, grade: Grade) -> None:
         file = self._file(grade.name)
-        new = file.with_suffix(".new")
         try:
-            new.write_text(json.dumps(asdict(grade)), "utf-8")
-            os.replace(new, file)
+            files.replace(file, json.dumps(asdict(grade)).encode())
         except OSError as error:
             raise CourseError(f"{file} cannot be written: {error.strerror}.") from error
 
@@ -341,6 +339,7 @@ def _release(course: Course, rules: Rules, sandboxed: bool) -> str:
     """Return a name for everything but the submission that verdicts depend on."""
     root = course.root
     texts = [f"{sys.version} {rules.lessons} {rules.earlier} {sandboxed}"]
+    texts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in release.pins(root)]
     for folder in ("checks", "course", "lessons"):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in {".py", ".toml", ".ini", ".html", ".txt", ".css", ".csv"}:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course import files
+from course import files, release
 from course.catalog import Course, Lesson, Task
 from course.snapshot import Snapshot, take
 from course.verdicts import PASSED, STATES, Verdict
@@ -72,8 +72,10 @@ class Progress:
         return shown if self._save() else len(task.hints)
 
     def _state(self, lesson: Lesson, copy: Snapshot) -> str:
-        """Return a name for all that the verdicts depend on."""
-        sources = [lesson.checks, self.course.root / "lessons" / "course.toml"]
+        """Return a name for what the verdicts depend on, but for the program that checks."""
+        root = self.course.root
+        sources = [*sorted(lesson.checks.parent.glob("*.py")), root / "lessons" / "course.toml"]
+        sources += release.pins(root)
         texts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
         return " ".join([copy.digest, take(lesson.starter).digest, *texts])
 

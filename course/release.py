@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from course.catalog import Lesson
 from course.errors import CourseError
@@ -44,6 +44,11 @@ def starter(lesson: Lesson) -> Snapshot:
     Raises `CourseError` where it is neither here nor there.
     """
     return released(lesson) or take(lesson.starter)
+
+
+def pins(root: Path) -> list[Path]:
+    """Return the files that say which packages, and which versions of them, programs run with."""
+    return [root / "requirements.txt", root / "constraints.txt"]
 
 
 def edited(lesson: Lesson) -> dict[str, bytes | None]:

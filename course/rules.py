@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import math
 import tomllib
 import unicodedata
@@ -16,6 +15,7 @@ from typing import Any
 from course.catalog import Course, Lesson
 from course.errors import CourseError
 from course.submissions import without_end
+from course.tables import only
 
 EARLIER = "earlier"
 """The name of the task that every earlier lesson's tasks still pass."""
@@ -109,7 +109,7 @@ def load(path: Path | None, course: Course, names: Collection[str] = ()) -> Rule
 
 
 def _rules(data: dict[str, Any], path: Path, course: Course, names: Collection[str]) -> Rules:
-    _only(data, {"lessons", EARLIER, "points", "late"}, "The rules")
+    only(data, {"lessons", EARLIER, "points", "late"}, "The rules")
     lessons = _lessons(data["lessons"], course) if "lessons" in data else ()
     earlier = data.get(EARLIER, True)
     if not isinstance(earlier, bool):
@@ -140,7 +140,7 @@ def _points(given: Any, lessons: tuple[int, ...], course: Course) -> dict[str, f
             raise ValueError(f'points: write {id_} in quotes, "{id_}".')
     tasks = {task.id for lesson in course.lessons for task in lesson.tasks}
     tasks |= {f"{lesson.number}.{EARLIER}" for lesson in course.lessons[1:]}
-    _only(given, tasks | {"default", EARLIER}, "points")
+    only(given, tasks | {"default", EARLIER}, "points")
     for name in given:
         if lessons and name in tasks and int(name.partition(".")[0]) not in lessons:
             raise ValueError(f"points: {name!r} is of a lesson that lessons does not name.")
@@ -152,7 +152,7 @@ def _points(given: Any, lessons: tuple[int, ...], course: Course) -> dict[str, f
 
 
 def _late(data: Any, path: Path, names: Collection[str]) -> Late:
-    _only(data, {"due", "free_days", "percent_a_day", "submitted"}, "late")
+    only(data, {"due", "free_days", "percent_a_day", "submitted"}, "late")
     for name in ("due", "percent_a_day", "submitted"):
         if name not in data:
             raise ValueError(f"late needs {name}.")
@@ -231,15 +231,6 @@ def _time(said: str, where: str, zone: tzinfo | None) -> datetime:
 def _aware(time: datetime, zone: tzinfo | None) -> datetime:
     """Return a time with its zone: this one, where it names none."""
     return time if time.tzinfo else time.replace(tzinfo=zone)
-
-
-def _only(data: Any, names: set[str], what: str) -> None:
-    if not isinstance(data, dict):
-        raise ValueError(f"{what} is no table.")
-    for name in data:
-        if name not in names:
-            (near,) = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0)
-            raise ValueError(f"{what}: there is no {name!r}. Did you mean {near!r}?")
 
 
 def _number(value: Any, what: str) -> float:

@@ -774,8 +774,9 @@ def test_a_course_within_another_repository(lesson: Lesson) -> None:
 # A lesson that has another name, or another number, in a newer release.
 
 
-def renamed(lesson: Lesson, folder: str, number: int = 1) -> Course:
-    """Give lesson 1 another folder, and perhaps another number, in the course."""
+def renamed(lesson: Lesson, folder: str) -> Course:
+    """Give lesson 1 another folder in the course, and its starter that name."""
+    lesson.starter.rename(lesson.starter.with_name(folder))
     change(
         lesson.root / "lessons" / "course.toml",
         f'folder = "{lesson.folder}"',
@@ -791,7 +792,25 @@ def test_the_copy_of_a_renamed_lesson_moves(lesson: Lesson) -> None:
         "Lesson 1 has a new name: your copy of it is work/01_commands now."
     ]
     assert all_of(course.lesson(1).work) == before
+    assert copies.base(course.lesson(1)) == take(course.lesson(1).starter)
     assert copies.settle(course) == []
+
+
+def test_a_lesson_may_have_a_new_name_twice(lesson: Lesson) -> None:
+    before = all_of(lesson.work)
+    for folder in ("01_commands", "01_terminal"):
+        course = renamed(lesson, folder)
+        lesson = course.lesson(1)
+        (said,) = copies.settle(course)
+        assert said.endswith(f"your copy of it is work/{folder} now.")
+        assert all_of(lesson.work) == before
+
+
+def test_a_name_without_a_starter_moves_no_copy(lesson: Lesson) -> None:
+    course = renamed(lesson, "01_commands")
+    course.lesson(1).starter.rename(lesson.starter)
+    assert copies.settle(course) == []
+    assert lesson.work.is_dir()
 
 
 def test_a_copy_that_a_student_renamed_stays(lesson: Lesson) -> None:
@@ -816,8 +835,7 @@ def test_a_lesson_that_has_another_number(lesson: Lesson) -> None:
 
 def test_progress_after_a_lesson_was_renamed(lesson: Lesson) -> None:
     finish(lesson.root, 1)
-    for folder in ("lessons", "solutions"):
-        (lesson.root / folder / lesson.folder).rename(lesson.root / folder / "01_commands")
+    (lesson.root / "solutions" / lesson.folder).rename(lesson.root / "solutions" / "01_commands")
     checks = lesson.root / "checks"
     (checks / "test_01_script.py").rename(checks / "test_01_commands.py")
     renamed(lesson, "01_commands")
