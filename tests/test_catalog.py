@@ -27,9 +27,9 @@ TEXT = TEXT[TEXT.index("[[mistake]]\n") :]  # without the comments at its head
             "task 0.1: hints has something that is no text, or an empty",
         ),
         (
-            'imports = ["flask_script',
-            'imports = [3, "flask_script',
-            "lesson 1: imports has something",
+            'imports = ["flask"',
+            'imports = [3, "flask"',
+            "lesson 0: imports has something that is no text",
         ),
         ("{port}", "{prt}", "lesson 0: serve_on_port may have {port} in braces, and no more."),
         ("serve_on_port", "serve_at_port", "Did you mean 'serve_on_port'?"),
