@@ -150,9 +150,8 @@ def test_timing_is_its_own(site: Site) -> None:
 
 def spoil_examples(site: Site) -> None:
     """Put what looks like HTML into the title of an example, where the examples are in the code."""
-    for file in site.folder.rglob("*.py"):
-        path = file.relative_to(site.folder).as_posix()
-        if "Buy milk" in (text := site.read(path)):
+    for path in site.files():
+        if path.endswith(".py") and "Buy milk" in (text := site.read(path)):
             site.write(path, text.replace("Buy milk", "Buy <x-title>milk"))
 
 

@@ -787,8 +787,7 @@ def use(site: Site, store: str) -> None:
 
 def files(site: Site) -> set[str]:
     """Return what files there are in the lesson's folder, beside the database's."""
-    found = {str(p.relative_to(site.folder)) for p in site.folder.rglob("*") if p.is_file()}
-    return {name for name in found if not re.search(r"-(wal|shm|journal)$|\.py$", name)}
+    return {name for name in site.files() if not re.search(r"-(wal|shm|journal)$|\.py$", name)}
 
 
 def rows(site: Site) -> int:

@@ -1,11 +1,12 @@
-"""Write a file whole or not at all, and remove a folder whatever is in it."""
+"""Write a file whole or not at all, remove a folder whatever is in it, and follow no links."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -17,6 +18,27 @@ def replace(path: Path, data: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+@contextmanager
+def inside(folder: int, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    """Yield a descriptor of a folder below that of the descriptor `folder`; `make` what is missing.
+
+    No link is followed on the way, which a program may have put there meanwhile. Raises `OSError`
+    where there is no such folder.
+    """
+    here = os.dup(folder)
+    try:
+        for part in parts:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=here)
+            there = os.open(part, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = there
+        yield here
+    finally:
+        os.close(here)
 
 
 def remove(folder: Path) -> None:

@@ -30,16 +30,22 @@ from course.job import let_others_look, receive
 from course.supervisor import adopt_orphans, kill_orphans, supervise
 
 
-def main(address: str, imports: list[str]) -> None:
-    """Import, say on standard output what is imported, and serve jobs that connect to `address`.
+def main(door: str, distrusted: str, imports: list[str]) -> None:
+    """Import, say on standard output what is imported, and serve the jobs that come by the `door`.
 
-    Each connection is one job: a line of JSON, with the descriptors that `supervise` wants. Or it
-    asks for a socket (see `_give_socket`), or a database (see `course.sql`). The end of standard
-    input ends the server.
+    That is the number of a socket on which connections come: no path leads to it, and no job has
+    it. Each is one job: a line of JSON, with the descriptors that `supervise` wants. Or it asks for
+    a socket (see `_give_socket`), or a database (see `course.sql`). The end of standard input ends
+    the server.
+
+    Where jobs are `distrusted` ("1"), this is a sandbox: the server tells of its folder by the
+    door, and ends, with all in the sandbox, where a job has killed what watches over it.
     """
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(64)
+    with socket.socket(fileno=int(door)) as listener:
+        if int(distrusted):
+            here = os.open(".", os.O_DIRECTORY)
+            socket.send_fds(listener, [b"f"], [here])
+            os.close(here)
         for name in imports:
             importlib.import_module(name)
         for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:
@@ -65,9 +71,11 @@ def main(address: str, imports: list[str]) -> None:
             for tells in [each for each in idle if each in readable]:
                 if told := os.read(tells, 1):
                     idle[tells] = told == b"i"
-                else:  # it has been killed
+                else:  # it has been killed, and what it watched over lives
                     os.close(tells)
                     del idle[tells]
+                    if int(distrusted):
+                        os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     kill_orphans()
 
@@ -79,10 +87,10 @@ def _supervise_jobs(listener: socket.socket, tell: int) -> None:
     """
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         try:
-            control, _ = listener.accept()
+            (connection,) = socket.recv_fds(listener, 1, 1)[1]
         except BlockingIOError:  # another supervisor was faster
             continue
-        with control:
+        with socket.socket(fileno=connection) as control:
             control.setblocking(True)
             os.write(tell, b"b")
             _supervise_next(control)

@@ -30,6 +30,10 @@ MEMORY_LIMIT = 1024 * 1024 * 1024
 FILE_LIMIT = 256 * 1024 * 1024
 """Bytes in any one file."""
 
+OPEN_FILES = 256
+"""How many files, sockets and pipes a process may have. Of those that are on their way from one
+process to another, all of a user's have no more: so there is room left for our own."""
+
 MOST_DESCRIPTORS = 1 << 16
 """More than any process that forks a job has open."""
 
@@ -153,6 +157,7 @@ def _limit(seconds: float) -> None:
         (resource.RLIMIT_FSIZE, FILE_LIMIT),
         (resource.RLIMIT_CPU, int(seconds) * 2 + 1),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
     ):
         hard = resource.getrlimit(what)[1]
         soft = value if hard == resource.RLIM_INFINITY else min(value, hard)

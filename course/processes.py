@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -21,10 +22,11 @@ from typing import IO, Any, Self
 
 from course.catalog import ROOT
 from course.errors import CourseError
-from course.files import remove
+from course.files import inside, remove
 from course.sandbox import Sandbox
 from course.snapshot import Snapshot
 from course.sql import Database
+from course.supervisor import OUTPUT_LIMIT
 from course.written import Written
 
 MEMORY_ROOM = 1024 * 1024 * 1024
@@ -51,13 +53,16 @@ SCRATCH = "flask-"
 LOST_SECONDS = 60.0
 """How old a scratch folder must be for nobody to be about to lock it."""
 
+REPLY_LIMIT = 32 * OUTPUT_LIMIT
+"""Bytes of an answer: what a job may write, on two streams, with six characters for each."""
+
 LESSON = "lesson"
 """The name of a copy's folder."""
 
 _BOOT = (
     "import sys; root = sys.argv.pop(1); sys.path.insert(0, root);"
     "from course import forkserver; sys.path.remove(root);"
-    "forkserver.main(sys.argv[1], sys.argv[2:])"
+    "forkserver.main(sys.argv[1], sys.argv[2], sys.argv[3:])"
 )
 
 
@@ -100,14 +105,17 @@ class ForkServer:
         self._sandbox = sandbox
         self._folder = ScratchFolder()
         self._unseen = ScratchFolder()  # no job in a sandbox sees this one
-        self._address = str(Path(self._folder.name, "jobs.sock"))
+        self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._door.settimeout(ANSWER_SECONDS)
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONDONTWRITEBYTECODE": "1",
             "MALLOC_ARENA_MAX": "2",  # else glibc reserves 64 MiB of a job's memory per thread
         }
-        argv = [sys.executable, "-I", "-c", _BOOT, str(ROOT), self._address, *imports]
+        numbers = [str(theirs.fileno()), str(int(bool(sandbox)))]
+        argv = [sys.executable, "-I", "-c", _BOOT, str(ROOT), *numbers, *imports]
         options: dict[str, Any] = {
+            "pass_fds": [theirs.fileno()],
             "stdin": subprocess.PIPE,
             "stdout": subprocess.PIPE,
             "start_new_session": True,  # Ctrl-C at the terminal is for us to handle
@@ -117,7 +125,9 @@ class ForkServer:
             self._process = sandbox.popen(argv, Path(self._folder.name), options)
         else:
             self._process = subprocess.Popen(argv, **options)
+        theirs.close()
         self._imported: frozenset[str] | None = None
+        self._around: int | None = None
 
     def imported(self) -> frozenset[str]:
         """Return the top-level modules that every job finds imported; wait until they are.
@@ -130,6 +140,9 @@ class ForkServer:
             if not line:
                 raise CourseError("The process that runs the checks' programs could not start.")
             self._imported = frozenset(json.loads(line))
+            if self._sandbox:
+                (self._around,) = socket.recv_fds(self._door, 1, 1)[1]
+                self._sandbox.guard(self._around)
         return self._imported
 
     def ended(self) -> bool:
@@ -200,36 +213,50 @@ class ForkServer:
     def written(self, copy: Snapshot, name: str = "") -> Iterator[Written]:
         """Yield `copy`, written for jobs; beside it is room for what else they need.
 
-        It comes to where jobs are when it is whole, and goes before it is removed, so that what
-        another job has left there, such as a link, leads nothing elsewhere. The folder around it
-        has that `name`, or else one that nobody foresees.
+        The folder around it has that `name`, or else one that nobody foresees. In a sandbox it is
+        where nothing but the sandbox's own processes has a path to it.
         """
-        unseen = Path(tempfile.mkdtemp(dir=self._unseen.name))
-        written = Written(copy, unseen / LESSON, self.sandboxed)
-        seen = Path(self._folder.name, name or unseen.name)
-        unseen.rename(seen)
-        written.folder = seen / LESSON
+        self.imported()
+        name = name or secrets.token_hex(8)
+        seen = Path(self._folder.name, name)
+        os.mkdir(seen if self._around is None else name, 0o700, dir_fd=self._around)
         try:
-            yield written
+            with contextlib.ExitStack() as opened:
+                inner = None
+                if self._around is not None:
+                    inner = opened.enter_context(inside(self._around, [name]))
+                written = Written(copy, seen / LESSON, inner)
+                opened.callback(written.close)
+                yield written
         finally:
-            written.close()
-            with contextlib.suppress(OSError):
-                seen.rename(unseen)
-                remove(unseen)
+            if self._around is None:
+                remove(seen)
+            else:
+                with contextlib.suppress(RecursionError):  # what is left ends with the sandbox
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=self._around)
 
     def close(self) -> None:
         """End the process that forks, and every job that still runs."""
         if self._sandbox:
             self._sandbox.close()
         self._process.communicate()
+        self._door.close()
+        if self._around is not None:
+            os.close(self._around)
         for folder in (self._folder, self._unseen):
             remove(Path(folder.name))
             folder.cleanup()
 
     def _connection(self) -> socket.socket:
-        control = socket.socket(socket.AF_UNIX)
+        """Return a connection to a supervisor. Raises `ConnectionRefusedError` if there is none."""
+        control, theirs = socket.socketpair()
         control.settimeout(ANSWER_SECONDS)
-        control.connect(self._address)
+        with theirs:
+            try:
+                socket.send_fds(self._door, [b"c"], [theirs.fileno()])
+            except OSError:
+                control.close()
+                raise ConnectionRefusedError("What starts the programs has ended.") from None
         return control
 
     def _socket(self, port: int) -> socket.socket:
@@ -376,7 +403,7 @@ class Program:
     def _reply(self, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         self._control.settimeout(seconds)
         try:
-            line = self._replies.readline()
+            line = self._replies.readline(REPLY_LIMIT)
             reply: dict[str, Any] = json.loads(line) if line else _LOST
         except (OSError, ValueError):  # a job can stop, kill or be what watches over it
             reply = _LOST

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from course import seccomp
 from course.catalog import ROOT
 
 DISK = 256 * 1024 * 1024
@@ -49,17 +50,29 @@ class Sandbox:
     def popen(
         self, argv: list[str], folder: Path, options: dict[str, Any]
     ) -> subprocess.Popen[bytes]:
-        """Start a program in it, as `subprocess.Popen` does. It may write in `folder` alone."""
+        """Start a program in it, as `subprocess.Popen` does.
+
+        It may write in `folder` alone, which is not the folder that has that path elsewhere: it is
+        in memory, empty, and goes with the sandbox.
+        """
         read, write = os.pipe()
-        command = [*_command(folder, write), "--", *argv]
-        self._process = subprocess.Popen(command, pass_fds=[write], **options)
+        with tempfile.TemporaryFile() as rules:
+            rules.write(seccomp.rules())
+            rules.seek(0)
+            fds = [write, rules.fileno()]
+            command = [*_command(folder, *fds), "--", *argv]
+            options = options | {"pass_fds": [*options.get("pass_fds", ()), *fds]}
+            self._process = subprocess.Popen(command, **options)
         os.close(write)
         with open(read, "rb") as info:
             said = info.read()
         if said:  # else bubblewrap has ended, and has said why
             self._first = int(json.loads(said)["child-pid"])
-        threading.Thread(target=self._guard, args=[self._process, folder], daemon=True).start()
         return self._process
+
+    def guard(self, folder: int) -> None:
+        """End everything as soon as it uses more than it may; `folder` is where it writes."""
+        threading.Thread(target=self._guard, args=[self._process, folder], daemon=True).start()
 
     def close(self) -> None:
         """End everything in it."""
@@ -67,11 +80,12 @@ class Sandbox:
         if self._process:
             self._process.kill()  # the first process goes with it, and with that all the others
 
-    def _guard(self, process: subprocess.Popen[bytes], folder: Path) -> None:
-        """End everything as soon as it uses more than it may."""
+    def _guard(self, process: subprocess.Popen[bytes], folder: int) -> None:
+        folder = os.dup(folder)  # whoever has opened it closes it
         while not self._closed.wait(_EVERY) and process.poll() is None:
             if self._too_much() or _holds_too_much(folder):
                 process.kill()
+        os.close(folder)
 
     def _too_much(self) -> bool:
         proc = f"/proc/{self._first}/root/proc"  # where only its own processes are
@@ -104,20 +118,11 @@ def _unnamed(descriptors: str) -> dict[tuple[int, int], int]:
     return found
 
 
-def _holds_too_much(folder: Path) -> bool:
-    used = number = 0
-    folders = [os.fspath(folder)]
-    while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                number += 1
-                with contextlib.suppress(OSError):
-                    used += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                if number > FILES or used > DISK:
-                    return True
-    return False
+def _holds_too_much(folder: int) -> bool:
+    """Tell whether the file system of a folder holds too much, under whatever name or none."""
+    held = os.statvfs(folder)
+    bytes_ = (held.f_blocks - held.f_bfree) * held.f_frsize
+    return bytes_ > DISK or held.f_files - held.f_ffree > FILES
 
 
 def missing() -> str:
@@ -139,15 +144,17 @@ def _bubblewrap_has(option: str) -> bool:
     return option in said.stdout + said.stderr
 
 
-def _command(folder: Path, info: int) -> list[str]:
+def _command(folder: Path, info: int, rules: int) -> list[str]:
     """Return the command to which a program is added. It says on `info` which process it becomes.
 
-    Only the system's programs, Python and its packages can be read, and only `folder` written.
+    Only the system's programs, Python and its packages can be read, and only `folder` written. What
+    may be asked of the system is read from `rules`.
     """
     words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
     if _bubblewrap_has("--disable-userns"):  # else a program could mount memory that nobody counts
         words += ["--disable-userns"]
     words += ["--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
+    words += ["--seccomp", str(rules)]
     for path in _SYSTEM:
         if os.path.islink(path):
             words += ["--symlink", os.readlink(path), path]
@@ -162,5 +169,6 @@ def _command(folder: Path, info: int) -> list[str]:
     words += [*small, str(ROOT)]  # whatever it stands in, nothing else of it is there
     for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
         words += ["--ro-bind", path, path]
-    words += ["--bind", str(folder), str(folder), "--remount-ro", "/dev", "--remount-ro", "/"]
+    words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
+    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return [*words, "--chdir", str(folder)]

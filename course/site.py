@@ -10,10 +10,10 @@ import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import httpx
@@ -30,6 +30,7 @@ from course.answers import (
     last_line,
 )
 from course.browser import Browser
+from course.files import inside
 from course.processes import SERVE_SECONDS, START_SECONDS, Finished, Job, Program
 from course.runner import Runner
 from course.snapshot import SIZE_LIMIT, read_file
@@ -75,11 +76,6 @@ class Site(Browser):
 
         Beside these `mount`, the path below which it is served.
         """
-
-    @property
-    def folder(self) -> Path:
-        """The copy's folder. Links in it may lead anywhere: `read` and `write` follow none."""
-        return self._written.found
 
     # The app
 
@@ -159,8 +155,8 @@ class Site(Browser):
 
         Raises `CheckFailed` where there is no such file, or several, or SQLite refuses a statement.
         """
-        did, files = "The database", self._databases()
-        names = ", ".join(path.relative_to(self.folder).as_posix() for path in files)
+        did, files = "The database", sorted(path for path, _ in self._databases())
+        names = ", ".join(path.as_posix() for path in files)
         expect(len(files) == 1, did, "one SQLite file in the lesson's folder", names or "none")
         try:
             with closing(self._open(files[0])) as connection:
@@ -171,10 +167,10 @@ class Site(Browser):
         except sqlite3.DatabaseError as error:
             raise CheckFailed(f"{did} {names}", "what the app keeps", str(error)) from None
 
-    def _open(self, path: Path) -> sqlite3.Connection | Database:
+    def _open(self, path: PurePath) -> sqlite3.Connection | Database:
         if self._runner.forks.sandboxed:
-            return self._runner.forks.database(self._written.folder / path.relative_to(self.folder))
-        connection = sqlite3.connect(path, timeout=REQUEST_SECONDS)
+            return self._runner.forks.database(self._written.folder / path)
+        connection = sqlite3.connect(self._written.folder / path, timeout=REQUEST_SECONDS)
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -185,16 +181,28 @@ class Site(Browser):
     def new_database(self) -> None:
         """Stop the app and remove the database, so that a check begins with what is written."""
         self.stop()
-        for path in self._databases():
+        emptied = set()
+        for path, folder in self._databases():
+            emptied.add(path.parent)
             for end in ("", "-wal", "-shm", "-journal"):
-                path.with_name(path.name + end).unlink(missing_ok=True)
-            with suppress(OSError):  # the folder holds something else
-                path.parent.rmdir()
+                with suppress(FileNotFoundError):
+                    os.unlink(path.name + end, dir_fd=folder)
+        for each in emptied - {PurePath()}:
+            with suppress(OSError), self._parent(each) as (around, name):
+                os.rmdir(name, dir_fd=around)  # fails where it holds something else
 
-    def _databases(self) -> list[Path]:
-        return [path for path in sorted(self.folder.rglob("*")) if _is_database(path)]
+    def _databases(self) -> Iterator[tuple[PurePath, int]]:
+        """Give each file of SQLite's, and a descriptor of its folder, as `Written.files` does."""
+        for path, folder in self._written.files():
+            with suppress(OSError):  # it may be gone again, or be another
+                if read_file(path.name, 15, folder) == b"SQLite format 3\0":
+                    yield path, folder
 
     # The files
+
+    def files(self) -> list[str]:
+        """Return the paths of all files below the copy's folder, no link followed."""
+        return sorted(path.as_posix() for path, _ in self._written.files())
 
     def write(self, path: str, text: str | bytes) -> None:
         """Write a file below the copy's folder, where the folders of its path are already.
@@ -204,7 +212,7 @@ class Site(Browser):
         """
         data = text.encode() if isinstance(text, str) else text
         try:
-            self._write(Path(path), data)
+            self._write(PurePath(path), data)
         except OSError as error:
             what = "a place to write it"
             raise Crashed(f"The file {path}", what, error.strerror or str(error)) from None
@@ -215,14 +223,14 @@ class Site(Browser):
         Raises `CheckFailed` where there is no such file, or it is no text.
         """
         try:
-            with self._parent(Path(path)) as (folder, name):
+            with self._parent(PurePath(path)) as (folder, name):
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
                 with open(os.open(name, flags, dir_fd=folder), "rb") as file:
                     return file.read(SIZE_LIMIT).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CheckFailed(f"The file {path}", "a text", str(error)) from None
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: PurePath, data: bytes) -> None:
         with self._parent(path) as (folder, name):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
@@ -231,16 +239,12 @@ class Site(Browser):
                 file.write(data)
 
     @contextmanager
-    def _parent(self, path: Path) -> Iterator[tuple[int, str]]:
+    def _parent(self, path: PurePath) -> Iterator[tuple[int, str]]:
         """Yield the folder of a file below the copy's, as a descriptor, and the file's name."""
         *folders, name = path.parts
         if ".." in path.parts or path.is_absolute():
             raise PermissionError("it is outside the lesson's folder")
-        here = self._written.fd
-        with ExitStack() as opened:
-            for folder in folders:
-                here = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-                opened.callback(os.close, here)
+        with inside(self._written.fd, folders) as here:
             yield here, name
 
     # The terminal
@@ -348,8 +352,11 @@ class Site(Browser):
         return Job(argv, self._written.folder, **fields)
 
     def _needs(self, did: str, script: str) -> None:
-        if not (self.folder / script).exists():
-            raise ImportFailed(did, f"the file {script}", "no such file")
+        try:
+            with self._parent(PurePath(script)) as (folder, name):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            raise ImportFailed(did, f"the file {script}", "no such file") from None
 
     def _no_start(self, way: list[str], finished: Finished) -> CheckFailed:
         did = f"python {shlex.join(way)}"
@@ -395,15 +402,6 @@ class _SlowPost:
 
 class _TooLong(Exception):
     """An answer has more than `BODY_LIMIT` bytes."""
-
-
-def _is_database(path: Path) -> bool:
-    """Tell whether `path` is a file of SQLite's, by what it begins with."""
-    if path.is_symlink() or not path.is_file():
-        return False
-    with suppress(OSError):  # it may be gone again, or be another
-        return read_file(path, 15) == b"SQLite format 3\0"
-    return False
 
 
 def free_port() -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from course.errors import CourseError
+from course.files import inside
 
 LEFT_OUT = frozenset(
     {"__pycache__", "instance", ".git", ".venv", "venv", "node_modules", ".idea", ".pytest_cache"}
@@ -88,14 +90,35 @@ class Snapshot:
 
         Raises `ValueError`, and writes nothing, where a path leads out of it.
         """
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = os.open(folder, os.O_DIRECTORY)
+        try:
+            self.write_in(opened)
+        finally:
+            os.close(opened)
+
+    def write_in(self, folder: int) -> None:
+        """Write the files below the folder of this descriptor.
+
+        No link that a program puts there meanwhile is followed, and no pipe waited for. Raises
+        `ValueError` as `write` does, and `OSError` where something is in the way.
+        """
         for path in (*self.files, *self.empty):
             if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
                 raise ValueError(f"{path!r} leads out of the folder")
-        parents = dict.fromkeys((folder / path).parent for path in self.files)  # each once
-        for needed in (folder, *parents, *(folder / path for path in sorted(self.empty))):
-            needed.mkdir(parents=True, exist_ok=True)
-        for path, data in self.files.items():
-            (folder / path).write_bytes(data)
+        for path in sorted(self.empty):
+            with inside(folder, PurePath(path).parts, make=True):
+                pass
+        by_folder: dict[PurePath, list[str]] = {}
+        for path in self.files:
+            by_folder.setdefault(PurePath(path).parent, []).append(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        for parent, paths in by_folder.items():
+            with inside(folder, parent.parts, make=True) as here:
+                for path in paths:
+                    name = PurePath(path).name
+                    with open(os.open(name, flags, 0o666, dir_fd=here), "wb") as file:
+                        file.write(self.files[path])
 
 
 def plain_line_ends(data: bytes) -> bytes:
@@ -113,29 +136,49 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}.")
     files: dict[str, bytes] = {}
+    empty: set[str] = set()
     left = SIZE_LIMIT
-    paths, empty = _regular_files(folder, made)
-    for path in paths:
-        try:
-            left -= path.stat().st_size
-            if left < 0:
-                raise CourseError(
-                    f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
-                    "Move what does not belong to the lesson out of it."
-                )
-            files[path.relative_to(folder).as_posix()] = read_file(path)
-        except OSError as error:
-            raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
-    return Snapshot(files, frozenset(path.relative_to(folder).as_posix() for path in empty))
+    left_out = _CACHES if made else LEFT_OUT
+    top = os.open(folder, os.O_DIRECTORY)
+    try:  # by descriptors: what is a folder now, a program may make a link in a moment
+        for parent, folders, names, here in os.fwalk(".", dir_fd=top, onerror=_refuse):
+            folders[:] = [name for name in sorted(folders) if name not in left_out]
+            if made and not folders and not names:
+                empty.add(PurePath(parent).as_posix())
+            for name in sorted(names):
+                path = PurePath(parent, name).as_posix()
+                if not made and _MADE_FILE.search(name):
+                    continue
+                try:
+                    found = os.stat(name, dir_fd=here, follow_symlinks=False)
+                    if not stat.S_ISREG(found.st_mode):
+                        continue
+                    files[path] = read_file(name, left, here)
+                except OSError as error:
+                    raise CourseError(
+                        f"{folder / path} cannot be read: {error.strerror}."
+                    ) from error
+                left -= len(files[path])
+                if left < 0:
+                    raise CourseError(
+                        f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
+                        "Move what does not belong to the lesson out of it."
+                    )
+    except RecursionError:
+        raise CourseError(f"{folder} has too many folders in folders.") from None
+    finally:
+        os.close(top)
+    return Snapshot(files, frozenset(empty))
 
 
-def read_file(path: Path, limit: int = SIZE_LIMIT) -> bytes:
-    """Read a file, of no more bytes than one above `limit`.
+def read_file(path: Path | str, limit: int = SIZE_LIMIT, folder: int | None = None) -> bytes:
+    """Read a file, in the `folder` of a descriptor if any: no more bytes than one above `limit`.
 
     It may have become a link or a pipe since someone looked: then `OSError` is raised, or nothing
     is read.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(path, flags, dir_fd=folder), "rb") as file:
         return file.read(limit + 1)
 
 
@@ -146,18 +189,3 @@ def _refuse(error: OSError) -> None:
 def is_made(path: PurePath) -> bool:
     """Tell whether the file at `path`, relative to its lesson's folder, was made by running."""
     return not LEFT_OUT.isdisjoint(path.parts) or bool(_MADE_FILE.search(path.name))
-
-
-def _regular_files(folder: Path, made: bool) -> tuple[list[Path], list[Path]]:
-    """Return the files below a folder, and the empty folders where what was `made` counts too."""
-    left_out = _CACHES if made else LEFT_OUT
-    found, empty = [], []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in sorted(folders) if name not in left_out]
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink() and (made or not _MADE_FILE.search(name)):
-                found.append(path)
-        if made and not folders and not names:
-            empty.append(Path(parent))
-    return found, empty

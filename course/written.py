@@ -6,8 +6,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from course.snapshot import SIZE_LIMIT, Snapshot, read_file
 
@@ -21,8 +22,9 @@ class Written:
 
     copy: Snapshot
     folder: Path
-    apart: bool = False
-    """Whether the folder is looked for by what it was, because its path may lead elsewhere."""
+    """Where programs find it, which in a sandbox is a path of that."""
+    around: int | None = None
+    """A descriptor of the folder around it, if its path leads there for programs alone."""
     fd: int = field(init=False)
     """A descriptor of the folder, which stays open until `close`, whatever is done to its path."""
     _as_written: dict[str, tuple[int, ...]] = field(init=False)
@@ -32,17 +34,34 @@ class Written:
 
     @property
     def found(self) -> Path:
-        """Where the folder is found: of one that is `apart`, wherever it has been moved since."""
-        return Path(f"/proc/self/fd/{self.fd}") if self.apart else self.folder
+        """Where the folder is found: of one in a sandbox, wherever it has been moved since."""
+        return self.folder if self.around is None else Path(f"/proc/self/fd/{self.fd}")
 
     def close(self) -> None:
         """Close what is open. The files stay."""
         os.close(self.fd)
 
     def _write(self) -> None:
-        self.copy.write(self.folder)
-        self.fd = os.open(self.folder, os.O_DIRECTORY)
-        self._as_written = dict(_contents(self.folder))
+        if self.around is None:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+        name = self.folder if self.around is None else self.folder.name
+        os.mkdir(name, dir_fd=self.around)
+        self.fd = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.around)
+        self.copy.write_in(self.fd)
+        self._as_written = {} if self.around is not None else dict(_contents(self.folder))
+
+    def files(self) -> Iterator[tuple[PurePath, int]]:
+        """Give the path of each file below the folder, and a descriptor of the folder it is in.
+
+        Both are right whatever a program does meanwhile: no link is followed.
+        """
+        for parent, folders, names, here in os.fwalk(".", dir_fd=self.fd):
+            folders.sort()
+            for name in sorted(names):
+                with suppress(OSError):  # it may be gone again
+                    found = os.stat(name, dir_fd=here, follow_symlinks=False)
+                    if stat.S_ISREG(found.st_mode):
+                        yield PurePath(parent, name), here
 
     def restore(self) -> None:
         """Remove what is there, and write the copy again."""

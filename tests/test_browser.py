@@ -638,7 +638,10 @@ def show_statistics(site: Site, page: Page) -> None:
         for i in range(number):
             send(page, "/todos", title=f"{name}'s todo {i + 1}")
         page.context.clear_cookies()
-    with closing(sqlite3.connect(site.folder / "instance" / "todos.db")) as database, database:
+    with (
+        closing(sqlite3.connect(site._written.folder / "instance" / "todos.db")) as database,
+        database,
+    ):
         database.execute(
             "UPDATE todo SET created_at = datetime('now', '-' || (id % 7 % 4) || ' days')"
         )

@@ -519,15 +519,15 @@ def test_a_model_that_no_migration_sees(course: Course, solution: Callable[[int]
     site = solution(4)
     label = "from App.ext import db\n\n\nclass Label(db.Model):\n"
     label += "    id = db.Column(db.Integer, primary_key=True)\n"
-    (site.folder / "App" / "models" / "label.py").write_text(label)
+    (site._written.folder / "App" / "models" / "label.py").write_text(label)
     command = site.manage("db", "migrate").exits(0)
     with pytest.raises(CheckFailed) as failed:
         command.prints("Generating")
-    mended = Diagnosis(course.mistakes, take(site.folder)).mend(str(failed.value), "", {})
+    mended = Diagnosis(course.mistakes, take(site._written.folder)).mend(str(failed.value), "", {})
     assert mended
     assert "the model Label (App/models/label.py, line 4)" in mended
     assert "from App.models.label import Label" in mended
-    (site.folder / "App" / "models" / "__init__.py").write_text(
+    (site._written.folder / "App" / "models" / "__init__.py").write_text(
         "from App.models.label import Label\nfrom App.models.todo import Todo\n"
         "from App.models.csv_file import read_csv\n"
     )
@@ -539,7 +539,7 @@ def test_a_database_that_is_behind(course: Course, solution: Callable[[int], Sit
     site.manage("db", "downgrade").exits(0)
     with pytest.raises(CheckFailed, match="not up to date") as failed:
         site.manage("db", "migrate").exits(0)
-    mended = Diagnosis(course.mistakes, take(site.folder)).mend(str(failed.value), "", {})
+    mended = Diagnosis(course.mistakes, take(site._written.folder)).mend(str(failed.value), "", {})
     assert mended
     assert "python manage.py db upgrade" in mended
     site.manage("db", "upgrade").exits(0)

@@ -204,8 +204,8 @@ def test_what_the_start_makes_is_there_for_each(checks: Callable[..., Checks]) -
     for _ in range(2):
         with each.check() as site:
             site.serve()
-            assert (site.folder / "data/empty").is_dir()
-            assert (site.folder / "data/file").read_text() == "made"
+            assert (site._written.folder / "data/empty").is_dir()
+            assert (site._written.folder / "data/file").read_text() == "made"
     assert each.started() == each.started()
 
 
@@ -228,7 +228,7 @@ def test_a_file_that_the_start_makes_executable_is_so_for_each(
     for _ in range(2):
         with each.check() as site:
             site.serve()
-            assert (site.folder / "templates/page.html").stat().st_mode & 0o777 == 0o700
+            assert (site._written.folder / "templates/page.html").stat().st_mode & 0o777 == 0o700
 
 
 def test_what_a_lost_zygote_has_changed_is_changed_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -10,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
-from conftest import NestedChecker
+from conftest import NestedChecker, until
 from services import program
 
 from course.answers import Page, last_line
@@ -31,6 +33,7 @@ from course.written import Written
 APP = """
 import gzip, os, sqlite3, sys, time
 from pathlib import Path
+from typing import IO
 from flask import Flask, request
 
 app = Flask(__name__)
@@ -145,10 +148,10 @@ def test_what_a_check_writes_follows_no_link(site: Site, tmp_path: Path) -> None
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").write_text("kept", "utf-8")
-    (site.folder / "link").symlink_to(outside / "kept")
-    (site.folder / "folder").symlink_to(outside)
+    (site._written.folder / "link").symlink_to(outside / "kept")
+    (site._written.folder / "folder").symlink_to(outside)
     site.write("link", "new")
-    assert (site.folder / "link").read_text("utf-8") == "new"
+    assert (site._written.folder / "link").read_text("utf-8") == "new"
     fails(lambda: site.write("folder/kept", "new"), "The file folder/kept")
     fails(lambda: site.write("nowhere/new", "new"), "The file nowhere/new")
     assert (outside / "kept").read_text("utf-8") == "kept"
@@ -158,7 +161,7 @@ def test_a_database_that_is_a_link_is_none(site: Site, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "mine.db") as connection:
         connection.execute("create table mine (id integer)")
     connection.close()
-    (site.folder / "todo.db").symlink_to(tmp_path / "mine.db")
+    (site._written.folder / "todo.db").symlink_to(tmp_path / "mine.db")
     with pytest.raises(CheckFailed, match="one SQLite file"), site.database():
         pass
 
@@ -286,18 +289,20 @@ def test_database(site: Site) -> None:
     fails(written_twice, "NOT NULL constraint failed")
     with site.database() as database:
         assert len(database.execute("select * from todo").fetchall()) == 2
-    shutil.copy(site.folder / "instance" / "todo.db", site.folder / "other.data")
+    shutil.copy(site._written.folder / "instance" / "todo.db", site._written.folder / "other.data")
     fails(no_table, "got instance/todo.db, other.data.")
 
 
 def test_new_database(site: Site) -> None:
     site.run("app.py", "create_db").exits(0)
     site.get("/add")
-    (site.folder / "instance" / "todo.db-wal").touch()
-    (site.folder / "app.db").write_bytes((site.folder / "instance" / "todo.db").read_bytes())
-    (site.folder / "notes.db").write_text("no database")
+    (site._written.folder / "instance" / "todo.db-wal").touch()
+    (site._written.folder / "app.db").write_bytes(
+        (site._written.folder / "instance" / "todo.db").read_bytes()
+    )
+    (site._written.folder / "notes.db").write_text("no database")
     site.new_database()
-    names = {path.name for path in site.folder.iterdir()} - {"__pycache__"}
+    names = {path.name for path in site._written.folder.iterdir()} - {"__pycache__"}
     assert names == {"app.py", "notes.db"}
     site.run("app.py", "create_db").exits(0)
     site.get("/add").has_status(200)
@@ -357,11 +362,11 @@ def prepared(tmp_path: Path, course: Course) -> Course:
             serve = "python app.py"
             imports = ["flask", "sqlite3"]
             task = []
-            title = ""
-            adds = ""
-            pain = ""
-            taught = ""
-            edit = ""
+            title = "a"
+            adds = "a"
+            pain = "a"
+            taught = "a"
+            edit = "a"
         """)
     text = text.replace("number = 1", 'number = 1\nprepare = "python app.py create_db"')
     (tmp_path / "lessons").mkdir()
@@ -429,7 +434,7 @@ def test_a_server_that_takes_connections_and_does_not_answer(
 ) -> None:
     """It is not taken for one that does not listen, and no colours of a terminal are quoted."""
     site = solution(1)
-    text = (site.folder / "app.py").read_text("utf-8")
+    text = (site._written.folder / "app.py").read_text("utf-8")
     loop = "@app.before_request\ndef hang():\n    while True:\n        pass\n\n\n"
     site.write("app.py", text.replace("@app.before_request", loop + "@app.before_request", 1))
     port = free_port()
@@ -458,6 +463,7 @@ def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
 ESCAPES = """
 import os, sys
 from pathlib import Path
+from typing import IO
 from flask import Flask
 
 app = Flask(__name__)
@@ -523,20 +529,17 @@ def test_no_link_is_followed(distrusted: tuple[Site, Path]) -> None:
     assert site.read("page.html") == "new"
 
 
-def test_a_folder_comes_to_the_jobs_whole_and_under_a_new_name(
+def test_a_folder_is_in_the_sandbox_alone_and_has_a_new_name(
     distrusted: tuple[Site, Path],
 ) -> None:
-    site, outside = distrusted
-    forks = site._runner.forks
+    site, _ = distrusted
     names = set()
     for _ in range(3):
-        with forks.written(Snapshot({"a/b.txt": b"whole"})) as written:
+        with site._runner.forks.written(Snapshot({"a/b.txt": b"whole"})) as written:
             names.add(written.folder.parent.name)
-            assert (written.folder / "a/b.txt").read_bytes() == b"whole"
-            written.folder.parent.rename(written.folder.parent.with_name("moved"))
-            written.folder.parent.symlink_to(outside)
-        written.folder.parent.unlink(missing_ok=True)
-        shutil.rmtree(written.folder.parent.with_name("moved"))
+            assert not written.folder.exists()
+            assert (written.found / "a/b.txt").read_bytes() == b"whole"
+        assert not list(written.folder.parent.parent.iterdir())
     assert len(names) == 3
 
 
@@ -658,11 +661,79 @@ def test_what_prepares_a_copy_makes_nothing_of_what_is_elsewhere(
     assert ready.copy.files.keys() == {"manage.py", "instance/new"}
 
 
+FORBIDDEN = """
+import ctypes, os, platform
+libc = ctypes.CDLL(None, use_errno=True)
+numbers = {"x86_64": (29, 250, 101), "aarch64": (194, 219, 117)}[platform.machine()]
+
+def refused(call):
+    try:
+        call()
+    except PermissionError:
+        return True
+
+print(refused(lambda: os.memfd_create("m")), refused(lambda: os.sched_setaffinity(0, {0})), *(
+    libc.syscall(number, 0, 0, 0, 0) == -1 and ctypes.get_errno() == 1 for number in numbers
+))
+"""
+
+
+def test_what_no_limit_counts_is_forbidden(distrusted: tuple[Site, Path]) -> None:
+    """Memory and keys that are nobody's, other cores, other processes."""
+    site, _ = distrusted
+    site.write("ask.py", FORBIDDEN)
+    assert site.run("ask.py").exits(0).out.split() == ["True"] * 5
+
+
+OUTLIVES = """
+import ctypes, fcntl, os, signal, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # not to be killed with the one that has forked this
+alive = open("alive", "w")
+fcntl.flock(alive, fcntl.LOCK_EX)
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(60)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(60)
+"""
+
+
+def test_nothing_outlives_what_watches_over_it(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    site.write("kill.py", OUTLIVES)
+    with pytest.raises(Crashed):
+        site.run("kill.py").exits(0)
+    with open(site._written.found / "alive") as alive:
+        until(lambda: not _is_locked(alive), seconds=5)  # it would live for a minute
+
+
+def _is_locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def test_nobody_else_can_ask_for_a_program(distrusted: tuple[Site, Path]) -> None:
+    """No path leads to what forks the jobs, and a job has no descriptor of it."""
+    site, _ = distrusted
+    source = "import os\nprint(sorted(os.listdir('/proc/self/fd'))[:-1], os.listdir('../..'))\n"
+    site.write("look.py", source)
+    name = site._written.folder.parent.name
+    assert site.run("look.py").exits(0).out == f"['0', '1', '2'] {[name]}\n"
+
+
 @pytest.mark.parametrize(
     "hoard",
     [
-        "files = [os.memfd_create('m') for _ in range(10)]\n"
-        "for file in files: os.posix_fallocate(file, 0, 250 << 20)",
+        "for n in range(50):\n    os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+        "for n in range(6):\n    with open(str(n), 'wb') as file:\n"
+        "        os.posix_fallocate(file.fileno(), 0, 50 << 20)",
+        "import mmap\nkept = []\nfor n in range(6):\n    with open(str(n), 'w+b') as file:\n"
+        "        os.posix_fallocate(file.fileno(), 0, 50 << 20)\n"
+        "        kept.append(mmap.mmap(file.fileno(), 4096))\n    os.remove(str(n))",
+        "for n in range(20_001): open(str(n), 'w').close()",
         "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
         "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
         "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
