@@ -12,6 +12,9 @@ from course.catalog import Course, Lesson, Task
 from course.git import as_nobody, run
 from course.snapshot import Snapshot, take
 
+_NO_ATTRIBUTES = "* !text !eol !ident !filter !working-tree-encoding !diff !merge !whitespace !linguist-generated\n"
+"""Whatever a folder's own .gitattributes says: with some, a diff shows nothing, or another text."""
+
 _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
 _FILE = re.compile(r"^(\x1b\[\d*m)*(--- yours|\+\+\+ solution)/(?P<path>[^\x1b\t]*)")
 
@@ -68,6 +71,8 @@ def _diff(sides: dict[str, Snapshot], stat: bool, colour: bool) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         run_git("init", "-q", "--bare", cwd=Path(scratch))
+        Path(scratch, "info").mkdir(exist_ok=True)
+        Path(scratch, "info", "attributes").write_text(_NO_ATTRIBUTES)
         trees = [_tree(Path(scratch), name, snapshot) for name, snapshot in sides.items()]
         return run_git(
             "diff", "--no-ext-diff", "--no-textconv", "-M", "--stat=100" if stat else "--patch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -41,6 +42,9 @@ MEMORY_LIMIT = 4 * 1024 * 1024 * 1024
 
 DIFF_LIMIT = 200_000
 """Characters of a diff that a report shows."""
+
+FILE_LIMIT = 50_000
+"""Characters that it shows of one file's part."""
 
 MESSAGE_LIMIT = 2_000
 """Characters that it shows of a message or a note."""
@@ -116,7 +120,9 @@ class Grader:
             try:
                 while waiting or running:
                     while waiting and len(running) < CORES:
-                        running.append(_Running(self, waiting.pop(), Path(scratch)))
+                        core = min(set(range(CORES)) - {each.core for each in running})
+                        alone = len(found) == 1  # it may have them all
+                        running.append(_Running(self, waiting.pop(), Path(scratch), core, alone))
                     for each in _ready(running):
                         if each.over():
                             running.remove(each)
@@ -155,18 +161,26 @@ class Grader:
         state = TAMPERED if work.tampered else GRADED
         notes = _few([*work.tampered, *work.left_out])
         tell({"state": state, "notes": notes, "due": [lesson.number for lesson in lessons]})
+        trouble = False
         for lesson in lessons:
-            tell({"lesson": asdict(self._lesson(lesson, work.copies[lesson.number]))})
-        tell({"key": key})
+            grade, sound = self._lesson(lesson, work.copies[lesson.number])
+            trouble = trouble or not sound
+            tell({"lesson": asdict(grade)})
+        if not trouble:  # else it is not taken from what is kept, but graded again
+            tell({"key": key})
 
-    def _lesson(self, lesson: Lesson, handed_in: Snapshot) -> LessonGrade:
-        """Lay a student's files over the starter, and check what comes of it."""
+    def _lesson(self, lesson: Lesson, handed_in: Snapshot) -> tuple[LessonGrade, bool]:
+        """Lay a student's files over the starter, and check what comes of it.
+
+        Tell as well whether that was possible, whatever was found.
+        """
         starter = take(lesson.starter)
         copy = Snapshot(starter.files | handed_in.files)
         try:
-            diff = diffs.changes(starter, copy)[:DIFF_LIMIT]
+            diff = _shown(diffs.changes(starter, copy), starter)
         except (CourseError, OSError) as error:  # a path that git, or the disk, cannot take
             diff = f"There is no diff: {error}"
+        sound = True
         try:
             with ForkServers(self.sandboxed) as servers:
                 checker = Checker(self.course, servers)
@@ -175,8 +189,9 @@ class Grader:
                     tasks.append(self._earlier(checker, lesson, copy, tasks))
         except (CourseError, OSError, MemoryError) as error:
             tasks = self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}")
+            sound = False
         tasks = [replace(task, message=_short(task.message)) for task in tasks]
-        return LessonGrade(lesson.number, tasks, diff)
+        return LessonGrade(lesson.number, tasks, diff), sound
 
     def _earlier(
         self, checker: Checker, lesson: Lesson, copy: Snapshot, own: list[Verdict]
@@ -220,6 +235,20 @@ def file_name(name: str) -> str:
     return f"{safe[:80]}+{digest[:16]}"  # quote leaves no +: no other name is this one as it is
 
 
+def _shown(diff: str, starter: Snapshot) -> str:
+    """Return what a report shows of a diff: of each file a part, and those of the lesson first."""
+    parts = [part for part in re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE) if part]
+    ours = {f"diff --git before/{path} after/{path}" for path in starter.files}
+    parts.sort(key=lambda part: part.partition("\n")[0] not in ours)
+    shown = ""
+    for number, part in enumerate(parts):
+        if len(shown) + min(len(part), FILE_LIMIT) > DIFF_LIMIT:
+            return f"{shown}… {len(parts) - number} files more are not shown.\n"
+        left = len(part) - FILE_LIMIT
+        shown += f"{part[:FILE_LIMIT]}\n… {left} characters more.\n" if left > 0 else part
+    return shown
+
+
 def _short(text: str) -> str:
     """Return what a report shows of a sentence in which a student's program has a say."""
     return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"
@@ -234,8 +263,11 @@ def _few(notes: list[str]) -> list[str]:
 class _Running:
     """A process that grades a submission, and what it has told so far."""
 
-    def __init__(self, grader: Grader, submission: Submission, scratch: Path) -> None:
+    def __init__(
+        self, grader: Grader, submission: Submission, scratch: Path, core: int, alone: bool
+    ) -> None:
         self.grade = Grade(submission.name)
+        self.core = core
         self.was_kept = False
         self._grader = grader
         self._due: list[int] = []
@@ -246,7 +278,7 @@ class _Running:
         self._pid = fork()
         if self._pid == 0:
             os.close(self.pipe)
-            _be_child(grader, submission, self.scratch, write)
+            _be_child(grader, submission, self.scratch, write, None if alone else core)
         os.close(write)
 
     @property
@@ -256,7 +288,8 @@ class _Running:
 
     def over(self) -> bool:
         """Take what the process has told; tell whether it has ended, and has been put away."""
-        chunk = b"" if self.late else os.read(self.pipe, 1 << 20)
+        told = select.select([self.pipe], [], [], 0)[0]
+        chunk = os.read(self.pipe, 1 << 20) if told else b""
         if chunk:
             self._heard = time.monotonic()
         *lines, self._told = (self._told + chunk).split(b"\n")
@@ -264,7 +297,7 @@ class _Running:
             self._take(json.loads(line))
         if chunk:
             return False
-        if self.late:
+        if not told:  # for so long that it is late
             self.kill()
         ended = self.put_away()
         for number in self._due:
@@ -310,10 +343,18 @@ def _ready(running: list[_Running]) -> list[_Running]:
     return [each for each in running if each.pipe in readable or each.late]
 
 
-def _be_child(grader: Grader, submission: Submission, scratch: Path, write: int) -> None:
-    """Grade the submission in this process, and end it. Nothing of it is left in the first one."""
+def _be_child(
+    grader: Grader, submission: Submission, scratch: Path, write: int, core: int | None
+) -> None:
+    """Grade the submission in this process, and end it. Nothing of it is left in the first one.
+
+    All of it runs on one core, if any: whatever it starts takes no time from another submission. A
+    sandbox forbids to choose another core.
+    """
     code = 1
     try:
+        if core is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
         os.setsid()  # Ctrl-C at the terminal is for the first process
         die_with_parent()
         with open(os.devnull, "r+b") as nothing:  # whatever it prints is not for the terminal

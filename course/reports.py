@@ -151,6 +151,9 @@ class Report:
             have = f"{len(self.timeless)} submissions have"
             have = "1 submission has" if len(self.timeless) == 1 else have
             said.append(f"{have} no time in {late.table.name}: {some(self.timeless)}.")
+        again = [each.name for each in self.grades if not each.key and each.state != UNREADABLE]
+        if again:
+            said.append(f"Not checked to the end, and graded again the next time: {some(again)}.")
         noted = [each.name for each in self.grades if each.notes and each.state == GRADED]
         if noted:
             said.append(f"With a note in the report: {some(noted)}.")

@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import os
+import stat
 import struct
 import tarfile
 import tempfile
@@ -293,7 +294,8 @@ def _refuse_another(repository: Path) -> None:
     if repository.is_symlink() or not repository.is_dir():
         leads = repository.name
     for parent, folders, names in os.walk(repository):
-        links = [name for name in (*folders, *names) if Path(parent, name).is_symlink()]
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        links += [name for name in names if not stat.S_ISREG(Path(parent, name).lstat().st_mode)]
         leads = Path(parent, links[0]).relative_to(repository).as_posix() if links else leads
     if leads:
         raise Unreadable(f"The repository's {_shown(leads)} leads to another one.")

@@ -29,12 +29,12 @@ import pytest
 from conftest import ROOT, tracked_files, until
 from services import program
 
-from course import checker, files, grading, reports, sandbox, submissions
+from course import checker, diffs, files, grading, reports, sandbox, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
 from course.rules import Rules
-from course.snapshot import Snapshot
+from course.snapshot import Snapshot, take
 from course.submissions import ARCHIVE_LIMIT, SIZE_LIMIT, Submission, Unreadable, Work, find
 from course.verdicts import (
     CRASHED,
@@ -451,6 +451,12 @@ def _git_link(eve: Path, bob: Path) -> None:
     (eve / ".git").symlink_to(bob)
 
 
+def _pipe(eve: Path, bob: Path) -> None:
+    _empty_repository(eve)
+    (eve / "HEAD").unlink()
+    os.mkfifo(eve / "HEAD")
+
+
 def _nested(eve: Path, bob: Path) -> None:
     """A repository that has no commit, and a .git in it that has."""
     _empty_repository(eve / ".git")
@@ -468,6 +474,7 @@ BORROWED: dict[str, tuple[Callable[[Path, Path], None], str]] = {
         "'objects/info/alternates' leads to another",
     ),
     "worktrees": (_worktree, "'worktrees' leads to another"),
+    "a pipe": (_pipe, "'HEAD' leads to another"),
     "nested": (_nested, "no commit"),
 }
 
@@ -1036,3 +1043,61 @@ def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "12 submissions: 12 graded" in done.stdout
     assert len(list(kept.glob("*.json"))) == 12
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+HIDES = {
+    "attributes": {".gitattributes": "*.py working-tree-encoding=UTF-16LE -diff ident\n"},
+    "an earlier file": {".a.txt": "long\n" * 60_000},
+    "many files": {f".a{n}.txt": "long\n" * 8_000 for n in range(20)},
+    "a line that is replaced": {".gitattributes": "* ident\n"},
+}
+
+
+@pytest.mark.parametrize("how", HIDES)
+def test_the_diff_shows_what_was_changed_whatever_stands_beside(how: str, course: Course) -> None:
+    """Whoever reads the report must see what ran."""
+    starter = take(course.lesson(0).starter)
+    text = (starter.text("app.py") or "") + 'x = "$Id: "; HIDDEN = 1  # $"\n'
+    others = {name: data.encode() for name, data in HIDES[how].items()}
+    copy = Snapshot(starter.files | others | {"app.py": text.encode()})
+    shown = grading._shown(diffs.changes(starter, copy), starter)
+    assert '+x = "$Id: "; HIDDEN = 1  # $"' in shown
+    assert len(shown) < grading.DIFF_LIMIT + 1000
+    assert ("are not shown" in shown) == (how == "many files")
+    assert ("characters more" in shown) == (how == "an earlier file")
+
+
+def test_what_could_not_be_checked_is_graded_again(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, for one, is no fault of whoever was graded meanwhile."""
+    _lesson(tmp_path / "class" / "ada", "x = 1")
+    found = find(tmp_path / "class", course)
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(grading.Checker, "check_copy", full)
+        (grade,) = grader.grade(found)
+    assert {task.state for task in grade.lessons[0].tasks} == {CRASHED}
+    assert "No space left" in grade.lessons[0].tasks[0].message
+    (grade,) = grader.grade(found)
+    assert "No space left" not in grade.lessons[0].tasks[0].message
+    (again,) = grader.grade(found)
+    assert (again.key, again.seconds) == (grade.key, grade.seconds) != ("", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins nothing")
+def test_each_submission_has_its_core(course: Course, tmp_path: Path) -> None:
+    def tell_cores(tell: Tell) -> None:
+        tell({"notes": [str(sorted(os.sched_getaffinity(0)))], "key": "k"})
+
+    cores = [str([core]) for core in sorted(os.sched_getaffinity(0))]
+    grades = _grades(course, tmp_path, tell_cores)
+    assert {grade.notes[0] for grade in grades} <= set(cores)
+    grader = GraderOf(course, Rules(), tmp_path / "kept", sandboxed=False)
+    grader.how = tell_cores
+    (alone,) = grader.grade((Submission("cyd", tmp_path),))
+    assert alone.notes == [str(sorted(os.sched_getaffinity(0)))]

@@ -111,8 +111,15 @@ def test_what_the_table_of_times_lacks_is_said(report: Report, tmp_path: Path) -
 
 
 def test_who_is_to_be_looked_at_is_named(course: Course) -> None:
-    grades = [Grade("ada"), Grade("ada.zip"), Grade("bob", notes=["Odd."]), Grade("ada b")]
+    grades = [
+        Grade("ada", key="k"),
+        Grade("ada.zip", key="k"),
+        Grade("bob", notes=["Odd."], key="k"),
+        Grade("ada b"),
+        Grade("cyd", UNREADABLE, ["No archive."]),
+    ]
     assert Report(course, Rules(), grades, "").doubts() == [
+        "Not checked to the end, and graded again the next time: ada b.",
         "With a note in the report: bob.",
         "Handed in more than once, and all graded: ada, ada.zip.",
     ]
