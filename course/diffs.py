@@ -12,7 +12,7 @@ from course.catalog import Course, Lesson, Task
 from course.git import as_nobody, run
 from course.snapshot import Snapshot, take
 
-_NO_ATTRIBUTES = "* !text !eol !ident !filter !working-tree-encoding !diff !merge !whitespace !linguist-generated\n"
+_NO_ATTRIBUTES = "* !text !eol !ident !filter !working-tree-encoding !diff !merge !whitespace\n"
 """Whatever a folder's own .gitattributes says: with some, a diff shows nothing, or another text."""
 
 _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
