@@ -98,9 +98,11 @@ class Sandbox:
                     numbers = dict(_NUMBERS.findall(status))
                     memory += 1024 * sum(int(numbers.get(key, 0)) for key in _OWN_MEMORY)
                     threads += int(numbers.get(b"Threads", 0))
+                    if threads > THREADS:  # before they become more
+                        return True
                     unnamed |= _unnamed(f"{proc}/{name}/fd")
         held = sum(unnamed.values())
-        return threads > THREADS or memory + held > MEMORY or held > DISK
+        return memory + held > MEMORY or held > DISK
 
 
 _NUMBERS = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
