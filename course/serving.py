@@ -101,10 +101,18 @@ def _command(way: Lesson, port: int) -> list[str]:
 
 
 def _run(command: list[str], folder: Path) -> int:
-    """Run the server in the foreground until it ends; end it on Ctrl-C."""
+    """Run the server in the foreground until it ends; end it on Ctrl-C.
+
+    Nor does it outlive its terminal. Where that ran make and no shell, make alone hears of its end.
+    """
     process = subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONUTF8": "1"})
+    terminal = os.isatty(0)
     try:
-        return process.wait()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(timeout=1)
+            if terminal and not os.isatty(0):
+                sys.exit(128 + signal.SIGHUP)
     finally:
         _end(process)
 

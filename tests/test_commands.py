@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -24,7 +26,7 @@ from conftest import until
 from course import console
 from course.catalog import Course, load
 from course.errors import CourseError
-from course.serving import serve
+from course.serving import listens, serve
 from course.site import free_port
 from course.snapshot import take
 
@@ -158,6 +160,30 @@ def test_lesson_makes_a_copy_and_serves_it(home: Path) -> None:
     assert "lesson 0's way serves" in welcome[-1]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_lesson_ends_with_its_terminal(begun: Path) -> None:
+    """Of a window that was opened for the command alone, make hears that it is closed, and waits.
+
+    Here that is a shell, which does not even hear it.
+    """
+    port = free_port()
+    argv, env = command("lesson", "1", "--port", str(port))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.chdir(begun)
+            os.execvpe("sh", ["sh", "-c", f"trap '' HUP; {shlex.join(argv)}; :"], env)
+        finally:
+            os._exit(1)
+    try:
+        assert "Hello" in until(lambda: get(port, "/hello/Ann"))
+        os.close(terminal)
+        until(lambda: not listens(port))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_lesson_serves_what_the_student_wrote(begun: Path) -> None:
