@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,7 +50,20 @@ def main() -> None:
     """Flask, one extension at a time."""
 
 
-number = click.argument("number", type=click.IntRange(min=0), metavar="LESSON")
+class Number(click.ParamType[int]):
+    """The number of a lesson."""
+
+    name = "number"
+
+    def convert(self, value: Any, *_: Any) -> int:
+        """Return it; raise `CourseError` where it is no number."""
+        if re.fullmatch("[0-9]{1,9}", str(value)):
+            return int(value)
+        numbers = ", ".join(str(lesson.number) for lesson in load().lessons)
+        raise CourseError(f"{value!r} is no lesson's number. The lessons are {numbers}.")
+
+
+number = click.argument("number", type=Number(), metavar="LESSON")
 port = click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 path = click.Path(path_type=Path, readable=False)  # what cannot be read has sentences of ours
 stat = click.option("--stat", is_flag=True, help="A line for each file.")
@@ -101,7 +115,7 @@ def _carry(course: Course, lesson: Lesson, source: str) -> None:
     say(f"{_name(lesson.work)} goes on with your own work: the starter is merged into it.")
     console.outcome(lesson, outcome, in_use)
     if source.isdecimal() and (task := Progress(course).next_task(course.lesson(int(source)))):
-        say(f"Task {task.id} has not passed in lesson {source}: it is missed here too.")
+        say(f"No check has seen task {task.id} pass: what it lacks is missed here too.")
 
 
 @main.command()
@@ -125,7 +139,7 @@ def solution(number: int, port: int) -> None:
 
 
 @main.command()
-@click.argument("number", type=click.IntRange(min=0), metavar="[LESSON]", required=False)
+@click.argument("number", type=Number(), metavar="[LESSON]", required=False)
 @click.option("--path", type=path, help="Check this, not your copy.")
 @click.option("--json", "json_file", type=path, help="Write verdicts here.")
 def check(number: int | None, path: Path | None, json_file: Path | None) -> None:

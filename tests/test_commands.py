@@ -286,6 +286,13 @@ def test_lesson_that_does_not_exist(home: Path, args: tuple[str, ...]) -> None:
     assert run(home, *args, code=2).strip() == f"There is no lesson 99. The lessons are {numbers}."
 
 
+@pytest.mark.parametrize("number", ["x", "1.2", "01_script", "9" * 5000])
+def test_what_is_no_number_of_a_lesson(home: Path, number: str) -> None:
+    numbers = ", ".join(map(str, NUMBERS))
+    said = f"'{number}' is no lesson's number. The lessons are {numbers}.\n"
+    assert run(home, "check", number, code=2) == said
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_port_that_is_none(home: Path, port: str) -> None:
     assert "--port" in run(home, "lesson", "1", "--port", port, code=2)
