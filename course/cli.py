@@ -157,6 +157,8 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
     if path is None:
         _say_edited(lesson)
     copy = _copy(course, lesson, path)
+    if said := updates.unresolved(copy, path or lesson.work.relative_to(ROOT)):
+        console.notice(said)
     found = _check(course, lesson, copy)
     if json_file:
         _write_json(json_file, lesson, found)

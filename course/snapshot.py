@@ -90,22 +90,20 @@ class Snapshot:
 
         Raises `ValueError`, and writes nothing, where a path leads out of it.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        opened = os.open(folder, os.O_DIRECTORY)
-        try:
-            self.write_in(opened)
-        finally:
-            os.close(opened)
+        self._must_stay_inside()
+        parents = dict.fromkeys((folder / path).parent for path in self.files)  # each once
+        for needed in (folder, *parents, *(folder / path for path in sorted(self.empty))):
+            needed.mkdir(parents=True, exist_ok=True)
+        for path, data in self.files.items():
+            (folder / path).write_bytes(data)
 
     def write_in(self, folder: int) -> None:
-        """Write the files below the folder of this descriptor.
+        """Write the files below the folder of this descriptor, where programs may be at it too.
 
-        No link that a program puts there meanwhile is followed, and no pipe waited for. Raises
+        No link that one puts there meanwhile is followed, and no pipe waited for. Raises
         `ValueError` as `write` does, and `OSError` where something is in the way.
         """
-        for path in (*self.files, *self.empty):
-            if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
-                raise ValueError(f"{path!r} leads out of the folder")
+        self._must_stay_inside()
         for path in sorted(self.empty):
             with inside(folder, PurePath(path).parts, make=True):
                 pass
@@ -119,6 +117,11 @@ class Snapshot:
                     name = PurePath(path).name
                     with open(os.open(name, flags, 0o666, dir_fd=here), "wb") as file:
                         file.write(self.files[path])
+
+    def _must_stay_inside(self) -> None:
+        for path in (*self.files, *self.empty):
+            if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+                raise ValueError(f"{path!r} leads out of the folder")
 
 
 def plain_line_ends(data: bytes) -> bytes:

@@ -179,12 +179,18 @@ def _changed(ours: Snapshot, merged: Merge) -> tuple[str, ...]:
     return tuple(sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path)))
 
 
-def _refuse_marks(ours: Snapshot, folder: Path) -> None:
-    """Raise `CourseError` where an earlier merge still waits for the student."""
+def unresolved(ours: Snapshot, folder: Path) -> str:
+    """Say where an earlier merge still waits for the student; nothing where none does."""
     for path, data in ours.files.items():
         if mark := _MARK.search(data):
             line = data.count(b"\n", 0, mark.start()) + 1
-            raise CourseError(
+            return (
                 f"{folder / path}, line {line}, still has both sides of an earlier merge. "
                 "Choose there first: what stands between <<<<<<< and >>>>>>>."
             )
+    return ""
+
+
+def _refuse_marks(ours: Snapshot, folder: Path) -> None:
+    if said := unresolved(ours, folder):
+        raise CourseError(said)

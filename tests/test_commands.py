@@ -344,6 +344,18 @@ def test_check_of_the_starter(begun: Path) -> None:
     assert "Next: 1.1. Read docs/01_script.md#task-11, or make hint-1." in text
 
 
+def test_check_says_what_an_earlier_merge_has_left(begun: Path) -> None:
+    """In a template, to the checks, it is a text like any other."""
+    finish(begun, 1)
+    (begun / "work" / "01_script" / "notes.txt").write_text(
+        "<<<<<<< yours\n=======\n>>>>>>> ours\n"
+    )
+    argv, env = command("check", "1")
+    done = subprocess.run(argv, cwd=begun, env=env, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "work/01_script/notes.txt, line 1, still has both sides of an earlier" in done.stderr
+
+
 def test_check_of_the_finished_lesson(begun: Path) -> None:
     finish(begun, 1)
     text = unwrapped(run(begun, "check", "1"))

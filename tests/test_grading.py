@@ -553,7 +553,7 @@ def test_a_copy_is_written_nowhere_else(name: str, tmp_path: Path) -> None:
         Snapshot({"app.py": b"", path: b""}).write(tmp_path / "copy")
     with pytest.raises(ValueError, match="leads out of the folder"):
         Snapshot({}, frozenset({path})).write(tmp_path / "copy")
-    assert list(tmp_path.rglob("*")) == [tmp_path / "copy"]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["截" * 100 + ".png", "n" * 256])
