@@ -121,6 +121,10 @@ class Course:
         """Return the lessons from the first to `number`, which is among them."""
         return tuple(lesson for lesson in self.lessons if lesson.number <= number)
 
+    def before(self, lesson: Lesson) -> tuple[Lesson, ...]:
+        """Return the lessons that come before `lesson`, from the first on."""
+        return tuple(each for each in self.lessons if each.number < lesson.number)
+
     def imports(self, lesson: Lesson) -> tuple[str, ...]:
         """Return the modules that the processes of a lesson's checks have imported beforehand."""
         return tuple(name for each in self.up_to(lesson.number) for name in each.imports)

@@ -205,7 +205,7 @@ def _check_all(course: Course) -> None:
             found = checker.check_copy(lesson, copy)
             Progress(course).remember(lesson, copy, found)
             console.verdicts(lesson, found, str(lesson.work.relative_to(ROOT)))
-            earlier = course.up_to(lesson.number)[:-1]
+            earlier = course.before(lesson)
             lost = [
                 verdict
                 for each in earlier

@@ -192,10 +192,10 @@ def finished(course: Course, lesson: Lesson) -> None:
     paragraph(lesson.taught)
     solution, diff = lesson.solution.relative_to(lesson.root), command("diff", lesson.number)
     paragraph(f"The solution is in {solution}. {diff} shows yours beside it.")
-    if lesson.number > course.lessons[0].number:
-        earlier = f"lesson {course.lessons[0].number}"
-        if lesson.number > course.lessons[1].number:
-            earlier = f"lessons {course.lessons[0].number} to {lesson.number - 1}"
+    if before := course.before(lesson):
+        earlier = f"lesson {before[0].number}"
+        if len(before) > 1:
+            earlier = f"lessons {before[0].number} to {before[-1].number}"
         paragraph(f"Before you go on: {command('check')} tries the tasks of {earlier} in it too.")
     following = [each for each in course.lessons if each.number > lesson.number]
     if following:

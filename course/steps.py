@@ -141,7 +141,7 @@ def write(course: Course, folder: Path) -> list[Path]:
 
 def _sides(course: Course, lesson: Lesson) -> tuple[Path, Path]:
     """Return the folders that a page compares. No solution is before the first lesson's."""
-    earlier = course.up_to(lesson.number)[:-1]
+    earlier = course.before(lesson)
     return (earlier[-1].solution if earlier else lesson.starter), lesson.solution
 
 

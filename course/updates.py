@@ -59,7 +59,7 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
     A folder says it by its name, as `02_blueprint` and what is kept of it do; any other is of the
     lesson before.
     """
-    before = course.up_to(lesson.number)[:-1]
+    before = course.before(lesson)
     if not before:
         raise CourseError(f"No lesson comes before lesson {lesson.number}: begin it without that.")
     if given.isdecimal():

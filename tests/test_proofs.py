@@ -79,7 +79,7 @@ def test_solution_passes_every_check_so_far(
 def test_starter_passes_the_checks_of_the_lessons_before(
     lesson: Lesson, course: Course, checker: Checker
 ) -> None:
-    for of in course.up_to(lesson.number)[:-1]:
+    for of in course.before(lesson):
         assert failing(checker, lesson, lesson.starter, of) == {}
 
 
@@ -105,7 +105,7 @@ def test_starter_is_the_solution_before_plus_todos_and_given_files(
     lesson: Lesson, course: Course
 ) -> None:
     starter = texts(take(lesson.starter))
-    before = [other for other in course.lessons if other.number < lesson.number]
+    before = course.before(lesson)
     solution = texts(take(before[-1].solution)) if before else {}
     replaced = {path for path in lesson.given if path in solution}
     finished = take(lesson.solution)
@@ -153,7 +153,7 @@ def test_each_task_has_its_todo_its_hints_its_checks(lesson: Lesson) -> None:
 def test_an_ended_check_is_one_and_the_page_says_so(lesson: Lesson, course: Course) -> None:
     known = {
         f"{other.checks.name}::{check}"
-        for other in course.up_to(lesson.number)[:-1]
+        for other in course.before(lesson)
         for task in other.tasks
         for check in task.checks
     }

@@ -37,7 +37,7 @@ def test_every_line_of_both_sides_is_there(
     number: int, pages: dict[str, BeautifulSoup], course: Course
 ) -> None:
     lesson = course.lesson(number)
-    earlier = course.up_to(number)[:-1]
+    earlier = course.before(lesson)
     before = take(earlier[-1].solution if earlier else lesson.starter)
     assert shown(pages[lesson.folder], "before") == lines(before)
     assert shown(pages[lesson.folder], "after") == lines(take(lesson.solution))
