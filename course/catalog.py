@@ -108,6 +108,8 @@ class Course:
     root: Path
     lessons: tuple[Lesson, ...]
     mistakes: tuple[Mistake, ...] = ()
+    after: str = ""
+    """The page that goes on where the last lesson ends, if one does."""
 
     def lesson(self, number: int) -> Lesson:
         """Return lesson `number`; raise `CourseError` where there is none."""
@@ -161,7 +163,7 @@ def load(root: Path = ROOT) -> Course:
     except (OSError, ValueError) as error:
         raise CourseError(f"{path} cannot be read: {error}") from error
     try:
-        typed(data, {"lesson": list}, {"mistake": list}, "The course")
+        typed(data, {"lesson": list}, {"mistake": list, "after": str}, "The course")
         lessons = tuple(_inheriting(_lesson(root, entry) for entry in data["lesson"]))
         numbers = [lesson.number for lesson in lessons]
         if len(set(numbers)) < len(numbers):
@@ -169,7 +171,7 @@ def load(root: Path = ROOT) -> Course:
         mistakes = tuple(_mistake(entry) for entry in data.get("mistake", ()))
     except ValueError as error:
         raise CourseError(f"{path}: {error}") from error
-    return Course(root, lessons, mistakes)
+    return Course(root, lessons, mistakes, data.get("after", ""))
 
 
 def _inheriting(lessons: Iterable[Lesson]) -> Iterator[Lesson]:

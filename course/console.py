@@ -202,7 +202,8 @@ def finished(course: Course, lesson: Lesson) -> None:
         go_on = command("lesson", following[0].number)
         paragraph(f"But: {following[0].pain} Go on with {go_on}.")
     else:
-        paragraph("That was the last lesson. Go on with docs/for_real.md.")
+        go_on = f" Go on with {course.after}." if course.after else ""
+        paragraph(f"That was the last lesson.{go_on}")
 
 
 def _width() -> int:
