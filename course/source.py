@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from course.snapshot import Snapshot
+from course.snapshot import LARGEST_SOURCE, Snapshot
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-
-_LONGEST = 200_000
-"""Bytes of a file that is read: what is longer, nobody has written by hand."""
 
 _LOADED_FIRST = ("App", "app", "manage")
 """The modules that the ways to serve a lesson begin with."""
@@ -74,7 +71,7 @@ class Source:
     def __init__(self, copy: Snapshot) -> None:
         self.modules: dict[str, Module] = {}
         for path in sorted(copy.files):
-            short = len(copy.files[path]) <= _LONGEST
+            short = len(copy.files[path]) <= LARGEST_SOURCE
             if path.endswith(".py") and short and (tree := _parsed(copy.text(path))):
                 name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                 self.modules[name] = Module(name, path, tree)

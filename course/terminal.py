@@ -11,7 +11,7 @@ import termios
 import tty
 from typing import Any, Self
 
-ENTER, ESCAPE, END = "\n", "\x1b", "\x04"
+ENTER, END = "\n", "\x04"
 
 _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|[^\x1b\[O])")
 """What an arrow or another special key sends, which is no letter."""
