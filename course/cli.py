@@ -344,14 +344,14 @@ def make_diffs() -> None:
 @main.command()
 @click.option("--serve", is_flag=True, help="Serve it, and build it again whenever you save.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve it at this port, not at 8000.")
-@click.option("--update", "mend", is_flag=True, help="Renew the pages' listings and outputs.")
-def docs(serve: bool, port: int | None, mend: bool) -> None:
+@click.option("--update", is_flag=True, help="Renew the pages' listings and outputs.")
+def docs(serve: bool, port: int | None, update: bool) -> None:
     """Build the site of the pages in docs/, and say where it is."""
     from course import serving, website
 
-    if mend and (serve or port):
+    if update and (serve or port):
         raise CourseError("--update is for the pages alone: serve them afterwards.")
-    if mend:
+    if update:
         _renew_pages()
     if port and not serve:
         raise CourseError("A port is for serving the site, which --serve asks for.")
