@@ -344,15 +344,18 @@ def make_diffs() -> None:
 @main.command()
 @click.option("--serve", is_flag=True, help="Serve it, and build it again whenever you save.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve it at this port, not at 8000.")
-@click.option("--update", is_flag=True, help="Renew the pages' listings and outputs.")
-def docs(serve: bool, port: int | None, update: bool) -> None:
+@click.option("--update", is_flag=True, help="Renew the listings and outputs of PAGES, or of all.")
+@click.argument("named", type=path, nargs=-1, metavar="[PAGES]...")
+def docs(serve: bool, port: int | None, update: bool, named: tuple[Path, ...]) -> None:
     """Build the site of the pages in docs/, and say where it is."""
     from course import serving, website
 
     if update and (serve or port):
         raise CourseError("--update is for the pages alone: serve them afterwards.")
     if update:
-        _renew_pages()
+        _renew_pages([_page(path) for path in named] or sorted((ROOT / "docs").glob("*.md")))
+    if named:
+        raise CourseError("Pages are named for --update: the site has all of them.")
     if port and not serve:
         raise CourseError("A port is for serving the site, which --serve asks for.")
     if not serve:
@@ -368,12 +371,20 @@ def docs(serve: bool, port: int | None, update: bool) -> None:
         say("\nStopped.")
 
 
-def _renew_pages() -> NoReturn:
+def _page(path: Path) -> Path:
+    """Return the page of this name; raise `CourseError` where there is none."""
+    page = path.resolve()
+    if page.parent != ROOT / "docs" or page.suffix != ".md" or not page.is_file():
+        raise CourseError(f"There is no page {path}: name one as docs/00_request.md.")
+    return page
+
+
+def _renew_pages(paths: Sequence[Path]) -> NoReturn:
     """Write the pages whose listings or outputs are old anew, and say what is left to a person."""
     from course import listings, pages
 
     code = 0
-    for path in sorted((ROOT / "docs").glob("*.md")):
+    for path in paths:
         page = pages.read(path)
         new, look = listings.update(page)
         if new != page:

@@ -57,11 +57,8 @@ def stale(page: Page) -> list[Stale]:
     listings = [block for block in shown if "file" in block.proof and not stands(block)]
     alone = [block for block in shown if block.proof.get("run", CLONE) != CLONE]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        ran = list(pool.map(partial(_run, page), alone))
-    found = [*zip(alone, ran, strict=True), *_in_a_clone(shown)]
-    return [_stale_listing(block) for block in listings] + [
-        _stale_output(block, done) for block, done in found if not all(each.fits for each in done)
-    ]
+        found = [*pool.map(partial(_run, page), alone), *_in_a_clone(shown)]
+    return [_stale_listing(block) for block in listings] + [each for each in found if each]
 
 
 def update(page: Page) -> tuple[Page, list[str]]:
@@ -86,27 +83,29 @@ def _stale_listing(block: Block) -> Stale:
     return Stale(block, f"this does not stand in {block.proof['file']}", text)
 
 
-def _stale_output(block: Block, done: list[Ran]) -> Stale:
+def _stale_output(block: Block, done: list[Ran]) -> Stale | None:
     wrong = [f"$ {each.command}\n{each.printed}" for each in done if not each.fits]
+    if not wrong:
+        return None
     text = "".join(
         f"$ {each.command}\n{each.expected if each.fits else each.printed}" for each in done
     )
     return Stale(block, "".join(wrong), text if text.endswith("\n") else f"{text}\n")
 
 
-def _run(page: Page, block: Block) -> list[Ran]:
-    """Run the commands of a block in a folder of its own.
+def _run(page: Page, block: Block) -> Stale | None:
+    """Run the commands of a block in a folder of its own."""
+    try:
+        with TemporaryDirectory() as home, _ready(page, block, Path(home)) as (folder, port):
+            return _stale_output(block, _commands(block, folder, Path(home), port))
+    except CourseError as error:
+        return Stale(block, str(error), None)
 
-    Raises `CourseError` where what should serve meanwhile does not.
-    """
-    with TemporaryDirectory() as home, _ready(page, block, Path(home)) as (folder, port):
-        return _commands(block, folder, Path(home), port)
 
-
-def _in_a_clone(blocks: list[Block]) -> Iterator[tuple[Block, list[Ran]]]:
+def _in_a_clone(blocks: list[Block]) -> Iterator[Stale | None]:
     """Do what the blocks say, from first to last, in one copy of the course.
 
-    Raises `CourseError` where a patch does not apply.
+    What fails is the last: the blocks below it rest on it.
     """
     if not any(block.proof.get("run") == CLONE for block in blocks):
         return
@@ -114,20 +113,32 @@ def _in_a_clone(blocks: list[Block]) -> Iterator[tuple[Block, list[Ran]]]:
         folder = Path(home, "course")
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_CLONED))
         for block in blocks:
-            if block.proof.get("run") == CLONE:
-                yield block, _commands(block, folder, Path(home))
-            elif "patch" in block.proof:
-                done = subprocess.run(
-                    ["git", "apply", "--recount", "-"], cwd=folder, input=block.text, text=True,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                    env=_environment(Path(home)),
-                )  # fmt: skip
-                if done.returncode:
-                    raise CourseError(f"line {block.line}: {done.stdout}")
-            elif name := block.proof.get("adds"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                with (folder / name).open("a", encoding="utf-8") as file:
-                    file.write(block.text)
+            try:
+                if block.proof.get("run") == CLONE:
+                    yield _stale_output(block, _commands(block, folder, Path(home)))
+                elif "patch" in block.proof:
+                    _apply(block, folder, Path(home))
+                elif name := block.proof.get("adds"):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    with (folder / name).open("a", encoding="utf-8") as file:
+                        file.write(block.text)
+            except CourseError as error:
+                yield Stale(block, f"{error} What stands below it was not tried.", None)
+                return
+
+
+def _apply(block: Block, folder: Path, home: Path) -> None:
+    """Apply a patch; raise `CourseError` where it does not apply at the lines that it names.
+
+    GNU patch would find the place, and leave a file beside the one that it changes.
+    """
+    done = subprocess.run(
+        ["git", "apply", "--verbose", "-"], cwd=folder, input=block.text, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(home),
+    )  # fmt: skip
+    if done.returncode or "(offset " in done.stdout:
+        said = " ".join(done.stdout.split())
+        raise CourseError(f"the patch does not apply as it stands: {said}")
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,7 @@ def _commands(block: Block, folder: Path, home: Path, port: str = "5000") -> lis
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise CourseError(f"line {block.line}: {error}") from error
+            raise CourseError(f"{error}.") from error
         ran.append(Ran(match["command"], match["expected"], done.stdout.replace(port, documented)))
     return ran
 
@@ -181,13 +192,13 @@ def _ready(page: Page, block: Block, home: Path) -> Iterator[tuple[Path, str]]:
     if wanted == "course":
         folder = ROOT
     elif wanted != "examples":
-        shutil.copytree(ROOT / wanted, folder, ignore=ignored)
+        shutil.copytree(_existing(wanted), folder, ignore=ignored)
     if more := block.proof.get("with"):
-        shutil.copytree(ROOT / more, folder, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(_existing(more), folder, ignore=ignored, dirs_exist_ok=True)
     for name, text in page.examples.items() if wanted != "course" else ():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if (folder / name).exists():
-            raise CourseError(f"{page.path.name}: {name} is a file of {wanted} too.")
+            raise CourseError(f"{name} is an example, and a file of {wanted} too.")
         (folder / name).write_text(text, "utf-8")
     folder.mkdir(exist_ok=True)
     (home / ".curlrc").write_text("silent\nshow-error\n")
@@ -195,6 +206,13 @@ def _ready(page: Page, block: Block, home: Path) -> Iterator[tuple[Path, str]]:
     command = re.sub(r"-p 500\d", f"-p {port}", block.proof.get("serve", ""))
     with _serving(command, port, folder, home):
         yield folder, str(port)
+
+
+def _existing(name: str) -> Path:
+    """Return the course's folder of this name; raise `CourseError` where there is none."""
+    if not name or not (ROOT / name).is_dir():
+        raise CourseError(f"there is no folder {name!r} to run this in.")
+    return ROOT / name
 
 
 @contextmanager
@@ -211,7 +229,8 @@ def _serving(command: str, port: int, folder: Path, home: Path) -> Iterator[None
         deadline = time.monotonic() + START_SECONDS
         while not listens(port):
             if server.poll() is not None or time.monotonic() > deadline:
-                raise CourseError(f"{command} does not serve: {(home / 'log').read_text()}")
+                said = (home / "log").read_text().rstrip()
+                raise CourseError(f"{command} does not serve: {said}")
             time.sleep(0.02)
         yield
     finally:

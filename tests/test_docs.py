@@ -296,6 +296,62 @@ def test_update_mends_what_it_can_and_names_the_rest():
     assert update(new) == (new, look[:1])
 
 
+FAILING = """# Page
+
+<!-- run: solutions/08_nowhere -->
+```console
+$ true
+```
+
+<!-- run: examples; serve: echo It is broken. -->
+```console
+$ echo old
+new
+```
+
+<!-- run: examples -->
+```console
+$ echo new
+old
+```
+
+<!-- run: clone -->
+```console
+$ echo new
+old
+```
+
+<!-- patch -->
+```diff
+--- a/Makefile
++++ b/Makefile
+@@ -2,2 +2,2 @@
+-# Everything here is `python -m course …`, which also makes .venv the first time.
++# Everything here is nothing.
+ 
+```
+
+<!-- run: clone -->
+```console
+$ echo new
+old
+```
+"""
+
+
+def test_what_fails_is_named_with_its_line_and_the_rest_is_mended():
+    new, look = update(Page(DOCS / "page.md", FAILING))
+    assert new.text == FAILING.replace("$ echo new\nold", "$ echo new\nnew", 2)
+    *others, patch = look
+    assert others == [
+        "line 3: there is no folder 'solutions/08_nowhere' to run this in.",
+        "line 8: echo It is broken. does not serve: It is broken.",
+    ]
+    assert patch.startswith("line 26: the patch does not apply as it stands: ")
+    assert "(offset -1 lines)" in patch
+    assert patch.endswith(" What stands below it was not tried.")
+
+
 def test_what_is_true_is_left_as_it_is():
     page = read(DOCS / "00_request.md")
     assert update(page) == (page, [])
@@ -322,3 +378,8 @@ def test_the_command_writes_the_pages(tmp_path):
     assert "def start_clock():" in (home / "docs" / "page.md").read_text("utf-8")
     done = subprocess.run(COMMAND, cwd=home, capture_output=True, text=True)
     assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    (home / "docs" / "right.md").write_text("# Page\n", "utf-8")
+    for name, code in (("docs/right.md", 0), ("docs/page.md", 1), ("docs/no.md", 2), ("a.md", 2)):
+        done = subprocess.run([*COMMAND, name], cwd=home, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        assert (f"There is no page {name}:" in done.stderr) == (code == 2)
