@@ -126,12 +126,18 @@ def texts(snapshot: Snapshot) -> dict[str, str]:
     return {path: data.decode("utf-8", "backslashreplace") for path, data in snapshot.files.items()}
 
 
-@pytest.mark.parametrize(("first", "last"), [(1, 3), (4, 7)])
-def test_legacy_is_one_text(first: int, last: int) -> None:
-    lessons = [lesson for lesson in LESSONS if first <= lesson.number <= last]
-    texts = {take(lesson.solution).text("legacy.py") for lesson in lessons}
-    assert len(texts) == min(len(lessons), 1)
-    assert None not in texts
+@each(LESSONS)
+def test_legacy_is_that_of_the_lesson_that_gave_it_last(lesson: Lesson, course: Course) -> None:
+    giving = [each for each in course.up_to(lesson.number) if "legacy.py" in each.given]
+    if not giving:
+        assert "legacy.py" not in take(lesson.solution).files, "course.toml does not give legacy.py"
+        return
+    given = take(giving[-1].solution).text("legacy.py")
+    assert given is not None, f"lesson {giving[-1].number} gives no legacy.py"
+    assert take(lesson.solution).text("legacy.py") == given, (
+        f"solutions/{lesson.folder}/legacy.py is not that of solutions/{giving[-1].folder}: carry "
+        f"the change on (python -m course propagate {giving[-1].number}), or name it in `given`"
+    )
 
 
 @each(LESSONS)
