@@ -10,6 +10,7 @@ migrations/ where it has its own.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 import tomllib
@@ -104,21 +105,38 @@ def test_starter_fails_every_check(lesson: Lesson, checker: Checker) -> None:
 def test_starter_is_the_solution_before_plus_todos_and_given_files(
     lesson: Lesson, course: Course
 ) -> None:
-    starter = texts(take(lesson.starter))
-    before = course.before(lesson)
-    solution = texts(take(before[-1].solution)) if before else {}
-    replaced = {path for path in lesson.given if path in solution}
-    finished = take(lesson.solution)
-    assert {path: starter[path] for path in replaced} == {
-        path: finished.text(path) for path in replaced
-    }
-    solution = {path: text for path, text in solution.items() if path not in replaced}
-    given = {path for path in starter if path not in solution}
-    assert sorted(lesson.given) == sorted(given)
-    assert {path: markers.without(starter.get(path, "")) for path in solution} == {
-        path: markers.without(text) for path, text in solution.items()
-    }
-    assert [path for path, text in solution.items() if markers.tasks(text)] == []
+    earlier = course.before(lesson)
+    before = texts(take(earlier[-1].solution)) if earlier else {}
+    starter, solution = texts(take(lesson.starter)), texts(take(lesson.solution))
+    given = set(lesson.given)
+    wrong = [f"{path} is given twice" for path in given if lesson.given.count(path) > 1]
+    wrong += [f"{path} is given, and not in the starter" for path in given - starter.keys()]
+    wrong += [f"{path} has a TODO in the solution" for path in solution if tasks_in(solution, path)]
+    for path in sorted(starter.keys() | before.keys()):
+        text = starter.get(path, "")
+        if path in given and path not in before and tasks_in(starter, path):
+            continue  # the solution is what becomes of it
+        if path in given and text != solution.get(path) and not fills(solution, path, text):
+            wrong.append(f"{path} is given, without a TODO, and is not that of the solution")
+        elif path not in given and path not in before:
+            wrong.append(f"{path} is new in the starter, and not named in `given`")
+        elif path not in given and markers.without(text) != markers.without(before[path]):
+            wrong.append(f"{path} is not that of solutions/{earlier[-1].folder} plus TODOs")
+    assert not wrong, f"In lessons/{lesson.folder}:\n" + "\n".join(wrong)
+
+
+def tasks_in(files: dict[str, str], path: str) -> set[str]:
+    return markers.tasks(files[path])
+
+
+def fills(solution: dict[str, str], path: str, text: str) -> bool:
+    """Tell whether the solution fills a package that is given empty: a task moves something there.
+
+    Such a package has a docstring, and no TODO.
+    """
+    if not path.endswith("/__init__.py") or len(ast.parse(text).body) > 1:
+        return False
+    return solution.get(path, "").startswith(text)
 
 
 def texts(snapshot: Snapshot) -> dict[str, str]:
