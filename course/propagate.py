@@ -6,6 +6,9 @@ of solution N+1 is merged into the next two. Nothing grows out of a starter: a c
 nothing. A conflict in solution N+1 does, for all that follows needs it mended; going on is then
 `propagate N+1` since the same commit, and no folder is merged twice.
 
+What lesson N gives stands in starter N and in solution N. Where the two were one text, they are so
+afterwards too.
+
 The merges are git's own, of whole folders, so that a change follows a file that a lesson moved.
 They are made in a store of objects that is thrown away: the maintainer's index, commits, refs and
 stash are never touched, and nobody's configuration has a say in them.
@@ -67,7 +70,8 @@ def propagate(course: Course, number: int, since: str = "HEAD") -> list[Merged]:
     with TemporaryDirectory() as scratch:
         git = _Git(course.root, Path(scratch) / "store", since)
         _refuse_markers(git, (lesson, *later))
-        merges = _merge_chain(git, lesson, later)
+        old, new = _change(git, lesson)
+        merges = [*_given(git, lesson, old, new), *_merge_chain(git, lesson, later, old, new)]
         for only_try in (True, False):
             for merge in merges:
                 git.write(merge, only_try=only_try)
@@ -85,9 +89,10 @@ class _Merge:
     conflicts: tuple[tuple[str, str], ...]
 
 
-def _merge_chain(git: _Git, lesson: Lesson, later: tuple[Lesson, ...]) -> list[_Merge]:
+def _merge_chain(
+    git: _Git, lesson: Lesson, later: tuple[Lesson, ...], old: str, new: str
+) -> list[_Merge]:
     source = lesson.solution
-    old, new = _change(git, lesson)
     merges: list[_Merge] = []
     for step in later:
         # A lesson that is still being written may lack a folder: the chain is as long as it is.
@@ -101,6 +106,24 @@ def _merge_chain(git: _Git, lesson: Lesson, later: tuple[Lesson, ...]) -> list[_
         source, new = step.solution, merges[-1].after
         old = git.tree_then(source) or merges[-1].before
     return merges
+
+
+def _given(git: _Git, lesson: Lesson, old: str, new: str) -> list[_Merge]:
+    """Bring the files that the lesson gives, as its solution has them now, to its starter.
+
+    That is where both had one text. What a task goes on with is another in the starter, and stays.
+    """
+    if not lesson.starter.is_dir():
+        return []
+    then, now, here = map(git.entries, (old, new, git.tree_now(lesson.starter)))
+    changed = {
+        path: now[path]
+        for path in lesson.given
+        if path in then.keys() & now.keys()
+        and then[path] != now[path]
+        and here.get(path) in (then[path], now[path])
+    }
+    return [git.replace(lesson, lesson.starter, changed)] if changed else []
 
 
 def _change(git: _Git, lesson: Lesson) -> tuple[str, str]:
@@ -211,6 +234,20 @@ class _Git:
         said = self._make("merge-tree", *options, ours, theirs, fine=(0, 1))
         after, *details = said.split("\0")
         return _Merge(lesson, folder, before, after, _conflicts(details))
+
+    def entries(self, tree: str) -> dict[str, str]:
+        """Return the files of a tree, each with what it is there, in git's words."""
+        listed = self._make("ls-tree", "-r", "-z", tree).split("\0")[:-1]
+        return {path: what for what, _, path in (entry.partition("\t") for entry in listed)}
+
+    def replace(self, lesson: Lesson, folder: Path, entries: dict[str, str]) -> _Merge:
+        """Return `folder` as it stands, but that these files are what `entries` says."""
+        before = self.tree_now(folder)
+        lines = "\0".join(f"{what}\t{path}" for path, what in entries.items())
+        self._make("update-index", "-z", "--index-info", folder=folder, data=lines)
+        after = self._make("write-tree", folder=folder).strip()
+        self.tree_now(folder)  # the index is that of what stands there again
+        return _Merge(lesson, folder, before, after, ())
 
     def _branch(self, name: str, tree: str, base: str) -> str:
         """Commit `tree` on `base`, on a branch for its name: git labels a conflict's sides so."""

@@ -271,6 +271,41 @@ def test_a_new_file_goes_along_and_into_the_folder_that_moved(course: Course) ->
     assert not any(os.access(course.root / name, os.X_OK) for name in expected)
 
 
+def give(course: Course, number: int, *files: str) -> Course:
+    """Let a lesson give these files, which its starter and its solution have."""
+    path = course.root / "lessons/course.toml"
+    given = "".join(f'"{file}", ' for file in files)
+    edit(path, (f"number = {number}\n", f"number = {number}\ngiven = [{given}]\n"))
+    return load(course.root)
+
+
+def test_a_file_that_a_lesson_gives_goes_to_its_starter_too(course: Course) -> None:
+    course = give(course, 1, "app.py", "README.md")  # the starter has a TODO in app.py
+    two = course.root / "solutions/01_two"
+    for file, text in (("README.md", "How to run it today\n"), ("icon.bin", "1"), ("new.py", "")):
+        put(two / file, text)
+    edit(two / "app.py", PORT)
+    before = texts(course)
+    first, *others = propagate(course, 1)
+    assert (first.folder, first.files) == ("lessons/01_two", ("lessons/01_two/README.md",))
+    assert [merged.folder for merged in others] == list(LATER[2:])
+    assert {file for file in changed(before, texts(course)) if "01_two" in file} == {*first.files}
+    assert (course.root / first.files[0]).read_text() == "How to run it today\n"
+
+    before = texts(course)
+    again = propagate(course, 1)
+    assert (again[0].folder, reported(again)) == ("lessons/01_two", set())
+    assert texts(course) == before
+
+
+def test_a_given_file_that_the_starter_has_otherwise_stays(course: Course) -> None:
+    course = give(course, 1, "README.md")
+    put(course.root / "lessons/01_two/README.md", "How to begin\n")
+    put(course.root / "solutions/01_two/README.md", "How to run it today\n")
+    assert [merged.folder for merged in propagate(course, 1)] == list(LATER[2:])
+    assert (course.root / "lessons/01_two/README.md").read_text() == "How to begin\n"
+
+
 def test_a_file_that_only_becomes_executable_does_so_everywhere(course: Course) -> None:
     (course.root / "solutions/00_one/app.py").chmod(0o755)
     propagate(course, 0)
