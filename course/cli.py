@@ -471,6 +471,8 @@ def propagate(number: int, since: str) -> None:
     course.lesson(number)
     merged = merge_down(course, number, since)
     console.merged(merged)
+    if not merged:
+        say("Nothing is left to carry on.")
     sys.exit(1 if any(each.conflicts for each in merged) else 0)
 
 

@@ -28,6 +28,8 @@ from course.catalog import Course, Lesson
 from course.errors import CourseError
 from course.git import as_nobody, as_set_up, run
 
+LAST_COMMIT = "HEAD"
+
 _OLDEST_GIT = (2, 38)  # the first with `merge-tree --write-tree`
 _MARKER = re.compile(rb"^(?:<{7}|>{7}) ", re.MULTILINE)
 
@@ -57,12 +59,14 @@ class Merged:
     then: str
 
 
-def propagate(course: Course, number: int, since: str = "HEAD") -> list[Merged]:
+def propagate(course: Course, number: int, since: str = LAST_COMMIT) -> list[Merged]:
     """Merge what changed in solution `number` since the commit `since` into the later lessons.
 
     Return what became of each folder, in the order of the chain, up to the first solution with a
-    conflict. Everything is merged before anything is written. Raise `CourseError`, with nothing
-    written, where git cannot do it, nothing has changed, or an earlier conflict still stands.
+    conflict. Where nothing has changed since an earlier commit, that is nothing: a conflict was
+    mended by keeping what stood there. Everything is merged before anything is written. Raise
+    `CourseError`, with nothing written, where git cannot do it, nothing has changed since the last
+    commit, or an earlier conflict still stands.
     """
     lesson = course.lesson(number)
     later = course.lessons[course.lessons.index(lesson) + 1 :]
@@ -70,7 +74,15 @@ def propagate(course: Course, number: int, since: str = "HEAD") -> list[Merged]:
     with TemporaryDirectory() as scratch:
         git = _Git(course.root, Path(scratch) / "store", since)
         _refuse_markers(git, (lesson, *later))
-        old, new = _change(git, lesson)
+        old, new = _trees(git, lesson)
+        if old == new:
+            if since != LAST_COMMIT:
+                return []
+            raise CourseError(
+                f"Nothing has changed in {git.name(lesson.solution)} since {git.since}: if the "
+                "change is committed, name the commit before it "
+                f"(python -m course propagate {number} --since HEAD~1)."
+            )
         merges = [*_given(git, lesson, old, new), *_merge_chain(git, lesson, later, old, new)]
         for only_try in (True, False):
             for merge in merges:
@@ -126,20 +138,14 @@ def _given(git: _Git, lesson: Lesson, old: str, new: str) -> list[_Merge]:
     return [git.replace(lesson, lesson.starter, changed)] if changed else []
 
 
-def _change(git: _Git, lesson: Lesson) -> tuple[str, str]:
-    """Return the trees of the lesson's solution then and now; `CourseError` where they are one."""
+def _trees(git: _Git, lesson: Lesson) -> tuple[str, str]:
+    """Return the trees of the lesson's solution then and now; `CourseError` where one is not."""
     name = git.name(lesson.solution)
     old = git.tree_then(lesson.solution)
     if old is None or not lesson.solution.is_dir():
         where = "on disk" if old else f"in commit {git.since}"
         raise CourseError(f"There is no {name} {where}, so there is no change to carry on.")
-    new = git.tree_now(lesson.solution)
-    if old == new:
-        raise CourseError(
-            f"Nothing has changed in {name} since {git.since}: if the change is committed, name "
-            f"the commit before it (python -m course propagate {lesson.number} --since HEAD~1)."
-        )
-    return old, new
+    return old, git.tree_now(lesson.solution)
 
 
 def _refuse_markers(git: _Git, lessons: tuple[Lesson, ...]) -> None:

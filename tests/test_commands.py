@@ -683,11 +683,16 @@ def test_propagate_says_where_to_look(home: Path) -> None:
     assert "lessons/02_blueprint: lessons/02_blueprint/legacy.py" in text
     last = load(home).lessons[-1].solution
     assert (last / "legacy.py").read_text().startswith("# A mend.\n")
+    subprocess.run([*git, "commit", "-qam", "A mend"], cwd=home, check=True)
     app = home / "solutions" / "01_script" / "app.py"
     app.write_text(app.read_text().replace("It runs.", "It works."))
     text = run(home, "propagate", "1", code=1)
     assert "look at solutions/02_blueprint/app.py" in text
-    assert "go on: python -m course propagate 2 --since" in text
+    way_on = re.search(r"go on: python -m course (propagate 2 --since \w+)", text)
+    assert way_on
+    (home / "solutions" / "02_blueprint" / "app.py").unlink()  # which the lesson has no place for
+    assert run(home, *way_on[1].split()) == "Nothing is left to carry on.\n"
+    assert "Nothing has changed" in run(home, "propagate", "2", code=2)
     assert "is not a commit" in run(home, "propagate", "1", "--since", "nothing", code=2)
 
 

@@ -465,6 +465,20 @@ def test_a_conflict_in_a_solution_stops_the_chain_and_names_the_way_on(course: C
     assert not [file for file in changed(before, texts(course)) if "01_two" in file]
 
 
+def test_a_conflict_that_keeps_what_stood_there_leaves_nothing_to_carry_on(course: Course) -> None:
+    edit(course.root / VIEWS[1], (PORT[0], "port=PORT"))
+    commit(course.root)
+    edit(course.root / "solutions/00_one/app.py", PORT)
+    way_on = propagate(course, 0)[-1].then
+    found = re.search(r"propagate (\d) --since (\w+)$", way_on)
+    assert found
+    refused(course, int(found[1]), "conflicts that still stand", found[2])
+    mend(course.root / VIEWS[1], "    app.run(port=PORT)")
+    before = texts(course)
+    assert propagate(course, int(found[1]), found[2]) == []
+    assert texts(course) == before
+
+
 def test_a_conflict_in_starter_and_solution_merges_neither_twice(course: Course) -> None:
     make_conflict(course, *VIEWS)
     results = propagate(course, 0)
