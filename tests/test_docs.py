@@ -93,10 +93,25 @@ def made_pages():
 
 
 def make_has_the_targets(page):
+    commands = re.findall(r"`make\s([^`]+)`", page.prose)
+    for block in page.blocks:
+        if block.language in ("sh", "console"):
+            commands += re.findall(r"^(?:\$ )?(?:.*[;&|] *)?make (.+)$", block.text, re.M)
+    for command in commands:
+        yield from (f"make {command}: {why}" for why in wrong_in_make(command))
+
+
+def wrong_in_make(command):
+    """Return what make would not know of a command: its targets, and its variables."""
     makefile = (COURSE.root / "Makefile").read_text("utf-8")
-    for name, number in re.findall(r"`make ([a-z]+)(-\d)?", page.prose):
-        if f"\n{name}{'-%' if number else ''}:" not in makefile:
-            yield f"make {name}{number}: there is no such target"
+    targets = re.findall(r"^([a-z%-]+):", makefile, re.M)
+    (variables,) = re.findall(r"^takes = (.+)$", makefile, re.M)
+    for word in re.split(r"[#;&|]", command)[0].split():
+        name, is_given, _ = word.partition("=")
+        if is_given and name not in variables.split():
+            yield f"there is no variable {name}"
+        if not is_given and re.sub(r"-(\d+|N)$", "-%", word) not in targets:
+            yield f"there is no target {word}"
 
 
 def listings_and_outputs_are_true(page):
@@ -216,6 +231,12 @@ def test_every_page_is_in_the_index():
         (links_lead_somewhere, "# Here\n[a](#there)"),
         (make_has_the_targets, "`make nothing-1`"),
         (make_has_the_targets, "`make progress-1`"),
+        (make_has_the_targets, "`make docs-sreve`"),
+        (make_has_the_targets, "`make check-nothing`"),
+        (make_has_the_targets, "`make grade SUBMISIONS=DIR`"),
+        (make_has_the_targets, "`make docs\ndocs-sreve`"),
+        (make_has_the_targets, "<!-- shown -->\n```sh\ncd .. && make lessn-1  # begin\n```\n"),
+        (make_has_the_targets, "<!-- run: course -->\n```console\n$ make step-1 STA=1\n```\n"),
         (listings_and_outputs_are_true, "<!-- run: examples -->\n```console\n$ pwd\n```\n"),
         (title_is_the_lessons, "# Lesson 0: Something else\n"),
         (parts_stand_in_order, "## The idea\n## The pain\n"),
