@@ -14,6 +14,7 @@ import ast
 import contextlib
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -254,9 +255,30 @@ def told(mistake: Mistake, message: str) -> bool:
 def test_every_check_is_proved(lesson: Lesson) -> None:
     checks = {check for task in lesson.tasks for check in task.checks}
     proved = read_proofs(lesson)
-    assert {broken["check"] for broken in proved["broken"]} == checks
+    wrong = [
+        f"the entry of {entry.get('check')}, {entry.get('old')!r}: {why}"
+        for entry in (*proved.get("broken", []), *proved.get("mistake", []))
+        for why in amiss(entry)
+    ]
+    assert not wrong, f"In tests/broken/{lesson.folder}.toml:\n" + "\n".join(wrong)
+    broken = {entry["check"] for entry in proved.get("broken", [])}
+    assert not checks - broken, f"add a [[broken]] entry for each of {sorted(checks - broken)}"
+    assert broken <= checks, f"course.toml has no check {sorted(broken - checks)}"
     known = {known_by(mistake) for mistake in load().mistakes}
-    assert {known_by(made) for made in proved.get("mistake", [])} <= known
+    made = {known_by(entry) for entry in proved.get("mistake", [])}
+    assert made <= known, f"course.toml has no mistake {sorted(made - known)}"
+
+
+def amiss(entry: dict[str, str]) -> Iterator[str]:
+    """Give what is wrong with an entry. An empty text is none: it is a part of every verdict."""
+    said = ("finds", "tells") if "finds" in entry else ("says",)
+    needed = {"check", "file", "old", "new", *said}
+    allowed = {"state", "also_file", "also_old", "also_new"}
+    yield from (f"it has no {name}" for name in sorted(needed - entry.keys()))
+    yield from (f"nobody reads its {name}" for name in sorted(entry.keys() - needed - allowed))
+    for name in sorted(entry.keys() - {"new", "also_new"}):
+        if not entry[name].strip():
+            yield f"its {name} is empty"
 
 
 @each(LESSONS)
