@@ -14,6 +14,7 @@ import ast
 import contextlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -162,15 +163,23 @@ def test_legacy_is_that_of_the_lesson_that_gave_it_last(lesson: Lesson, course: 
 @each(LESSONS)
 def test_each_task_has_its_todo_its_hints_its_checks(lesson: Lesson) -> None:
     ids = [task.id for task in lesson.tasks]
-    assert ids == [f"{lesson.number}.{i}" for i in range(1, len(ids) + 1)]
+    wanted = [f"{lesson.number}.{i}" for i in range(1, len(ids) + 1)]
+    assert ids == wanted, "the tasks are not numbered in order"
     marked = set().union(*(markers.tasks(text) for text in texts(take(lesson.starter)).values()))
-    assert marked == set(ids)
+    wrong = [f"the starter has no TODO {task}" for task in sorted(set(ids) - marked)]
+    wrong += [f"the starter has a TODO {task} of no task" for task in sorted(marked - set(ids))]
     for task in lesson.tasks:
-        assert len(task.hints) == 2
-        assert task.checks
-    named = [check for task in lesson.tasks for check in task.checks]
-    defined = re.findall(r"^def (test_\w+)\(", lesson.checks.read_text("utf-8"), re.MULTILINE)
-    assert sorted(named) == sorted(defined)
+        if len(task.hints) != 2:
+            wrong.append(f"task {task.id} has not two hints, but {len(task.hints)}")
+        if not task.checks:
+            wrong.append(f"task {task.id} has no check")
+    named = Counter(check for task in lesson.tasks for check in task.checks)
+    source = lesson.checks.read_text("utf-8")
+    defined = Counter(re.findall(r"^def (test_\w+)\(", source, re.MULTILINE))
+    file = f"checks/{lesson.checks.name}"
+    wrong += [f"{check} is in {file} more often than in course.toml" for check in defined - named]
+    wrong += [f"{check} is in course.toml more often than in {file}" for check in named - defined]
+    assert not wrong, "\n".join(wrong)
 
 
 @each(LESSONS)
@@ -190,8 +199,9 @@ def test_an_ended_check_is_one_and_the_page_says_so(lesson: Lesson, course: Cour
         for check in task.checks
     }
     for ended in lesson.ends:
-        assert ended.check in known
-        assert ended.why in lesson.page.read_text("utf-8")
+        assert ended.check in known, "it is not a check of a lesson before"
+        page = lesson.page.read_text("utf-8")
+        assert ended.why in page, f"docs/{lesson.page.name} does not say why {ended.check} ends"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +218,7 @@ def test_a_broken_solution_fails_the_check(
     check = broken["check"]
     copy = changed(lesson, broken)
     result = checker.results(lesson, copy, lesson.checks, frozenset({check}))[check]
+    assert result.state != PASSED, "the break breaks nothing: the check passes"
     assert result.state == broken.get("state", FAILED), result.said
     assert broken["says"] in result.said
 
@@ -287,7 +298,8 @@ def test_another_right_answer_passes(
 ) -> None:
     answer = take(HERE / "answers" / lesson.folder)
     solution = take(lesson.solution)
-    assert any(solution.files.get(path) != data for path, data in answer.files.items())
+    other = any(solution.files.get(path) != data for path, data in answer.files.items())
+    assert other, f"tests/answers/{lesson.folder} is the solution itself"
     kept = {path: data for path, data in solution.files.items() if stays(path, answer)}
     Snapshot(kept | answer.files).write(tmp_path)
     for of in course.up_to(lesson.number):
