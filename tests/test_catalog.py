@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import pytest
+from test_docs import wrong_in_make
 
-from course.catalog import ROOT, load
+from course.catalog import ROOT, Lesson, load
 from course.errors import CourseError
+from course.snapshot import take
 
 TEXT = (ROOT / "lessons" / "course.toml").read_text("utf-8")
 TEXT = TEXT[TEXT.index("[[mistake]]\n") :]  # without the comments at its head
@@ -56,3 +60,58 @@ def test_a_number_is_one_lessons(tmp_path: Path) -> None:
     (tmp_path / "lessons" / "course.toml").write_text(f"{TEXT}\n{first}\n", "utf-8")
     with pytest.raises(CourseError, match=r"two lessons have the same number\."):
         load(tmp_path)
+
+
+# What the student is told names what is there.
+
+COURSE = load()
+TASKS = {task.id for lesson in COURSE.lessons for task in lesson.tasks}
+
+
+def nowhere(text: str, *lessons: Lesson) -> Iterator[str]:
+    """Give the tasks, commands and files that a text names, and that these lessons do not have."""
+    folders = [folder for lesson in lessons for folder in (lesson.starter, lesson.solution)]
+    files = {PurePosixPath("/", path) for folder in folders for path in take(folder).files}
+    below = {str(parent) for path in files for parent in path.parents}
+    for task in re.findall(r"\b(?:[Tt]ask|[Ii]f) (\d+\.\d+)", text):
+        if task not in TASKS:
+            yield f"there is no task {task}"
+    for command in re.findall(r"\bmake ([a-z]+(?:-\w+)+)", text):
+        yield from wrong_in_make(command)
+    for path in re.findall(r"(?<![\w./])\w[\w/]*\.(?:py|html|css)\b", text):
+        if not any(file.match(path) for file in files):
+            yield f"there is no {path}"
+    for path in re.findall(r"(?<![\w./])(?:App|migrations)(?:/\w+)+\b(?!/|\.\w)", text):
+        if f"/{path}" not in below:
+            yield f"there is no folder {path}"
+
+
+@pytest.mark.parametrize("lesson", COURSE.lessons, ids=lambda lesson: lesson.folder)
+def test_hints_and_questions_name_what_is_there(lesson: Lesson) -> None:
+    texts = {
+        f"task {task.id}: {text}": text
+        for task in lesson.tasks
+        for text in (*task.hints, *task.checks.values())
+    }
+    wrong = [f"{where}: {why}" for where, text in texts.items() for why in nowhere(text, lesson)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_mends_name_what_is_there() -> None:
+    mends = [mistake.mend for mistake in COURSE.mistakes]
+    wrong = [f"{mend}: {why}" for mend in mends for why in nowhere(mend, *COURSE.lessons)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Task 7.12 must be done.", "there is no task 7.12"),
+        ("Say make hnit-5 first.", "there is no target hnit-5"),
+        ("Look into App/views/nowhere.py.", "there is no App/views/nowhere.py"),
+        ("It stands in nowhere.html.", "there is no nowhere.html"),
+        ("A form is in App/templtes.", "there is no folder App/templtes"),
+    ],
+)
+def test_what_is_nowhere_is_noticed(text: str, why: str) -> None:
+    assert list(nowhere(text, COURSE.lesson(5))) == [why]
