@@ -186,8 +186,12 @@ def test_the_structure_names_every_file_and_the_lesson_that_brought_it():
     for lesson in COURSE.lessons:
         brought |= dict.fromkeys(files(lesson.solution) - brought.keys(), str(lesson.number))
     finished = files(COURSE.lessons[-1].solution)
-    rows = re.findall(r"^\| `(.+?)` \| (\d) \| .+ \|$", STRUCTURE.text, re.M)
-    assert sorted(rows) == sorted((path, brought[path]) for path in finished)
+    rows = re.findall(r"^\| `(.+?)` \| (\d+) \| .+ \|$", STRUCTURE.text, re.M)
+    wanted = [(path, brought[path]) for path in finished]
+    missing, gone = sorted({*wanted} - {*rows}), sorted({*rows} - {*wanted})
+    assert not missing, f"not in docs/structure.md, or in the solution by mistake: {missing}"
+    assert not gone, f"in docs/structure.md, and not in the solution of that lesson: {gone}"
+    assert len(rows) == len(wanted), "docs/structure.md has a file twice"
 
 
 # docs/request.md: one picture, which grows with the lessons.
