@@ -29,6 +29,7 @@ from conftest import ROOT, until
 from course import copies
 from course.catalog import Lesson, load
 from course.progress import Progress
+from course.release import pins
 from course.site import free_port
 from course.snapshot import take
 from course.verdicts import NOT_ATTEMPTED, PASSED
@@ -102,6 +103,8 @@ def lesson(tmp_path: Path) -> Lesson:
     (home / "lessons" / "course.toml").write_text(text)
     (home / "checks").mkdir()
     shutil.copy(ROOT / "checks" / "pytest.ini", home / "checks")
+    for file in pins(ROOT):
+        shutil.copy(file, home)
     checks = "import os, time\n" + "".join(map(CHECK.format, NAMES))
     (home / "checks" / "test_01_small.py").write_text(checks)
     lesson = load(home).lesson(1)
@@ -681,7 +684,8 @@ def test_a_starter_that_is_not_as_it_came(
 
 def test_no_such_lesson(watching: Callable[..., Watching], lesson: Lesson) -> None:
     course = lesson.root / "lessons" / "course.toml"
-    course.write_text(course.read_text().replace("number = 1", "number = 5"))
+    text = course.read_text().replace("number = 1", "number = 5")
+    course.write_text(text.replace('id = "1.', 'id = "5.'))
     it = watching()
     assert it.ends() == 2
     assert "There is no lesson 1." in it.text
