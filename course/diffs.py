@@ -50,7 +50,7 @@ def step(course: Course, lesson: Lesson, stat: bool = False, colour: bool = Fals
 
     The first lesson has none before it: there it is the diff from its starter.
     """
-    before = [each for each in course.lessons if each.number < lesson.number]
+    before = course.before(lesson)
     if before:
         old, label = take(before[-1].solution), f"lesson-{before[-1].number}"
     else:

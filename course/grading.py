@@ -201,7 +201,7 @@ class Grader:
         id_, title = self.rules.tasks(self.course, lesson)[-1]
         if all(verdict.state != PASSED for verdict in own):  # all that passes was given
             return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson itself passes yet.", 0)
-        before = self.course.up_to(lesson.number)[:-1]
+        before = self.course.before(lesson)
         found = [each for one in before for each in checker.check_copy(lesson, copy, one)]
         lost = [each for each in found if each.state != PASSED]
         seconds = time.perf_counter() - began
