@@ -1,14 +1,17 @@
 """Lesson 1: what the project can do from a terminal."""
 
 from checks.test_00_request import examples
-from course.answers import expect
+from course.answers import Command, expect
 from course.site import Site, free_port
 
-PORT = """
-import flask, gc, manage
+SETTING = """
+import flask, gc, os
+if not os.environ["PORT"]:
+    del os.environ["PORT"]
+import manage
 for app in gc.get_objects():
     if issubclass(type(app), flask.Flask):
-        print(repr(app.config.get("PORT")))
+        print(repr(app.config.get(os.environ["NAME"])))
 """
 
 
@@ -28,14 +31,26 @@ def test_unknown_command(site: Site) -> None:
 
 
 def test_port_from_config(site: Site) -> None:
-    """Without options, runserver takes its port from the configuration, and that from PORT."""
+    """Without options, runserver takes its port from the configuration, and that from PORT.
+
+    Only this machine reaches it.
+    """
     port = free_port()
     with site.runserver(port=port, env={"PORT": str(port)}) as server:
         expect(server.get("/") == 200, "GET /", "status 200", server.get("/"))
+        server.omits("all addresses")
         did = "GET / while another request is under way"
         expect(server.serves_two(), did, "an answer", "none: is the Server threaded=True?")
-    found = site.probe('app.config["PORT"]', PORT, env={"PORT": str(port)}).exits(0)
-    found.prints_line(str(port), f"{port}, a number")
+    setting(site, "PORT", str(port)).prints_line(str(port), f"{port}, a number")
+    setting(site, "PORT").prints_line("5000", "5000, a number")
+    setting(site, "HOST").prints_line("'(127.0.0.1|localhost)'", "'127.0.0.1'")
+
+
+def setting(site: Site, name: str, port: str = "") -> Command:
+    """Have the app say a setting, with PORT in the environment, or without."""
+    words = f"with PORT={port}" if port else "without PORT in the environment"
+    did = f'app.config["{name}"] {words}'
+    return site.probe(did, SETTING, env={"PORT": port, "NAME": name}).exits(0)
 
 
 def test_host_and_port(site: Site) -> None:
@@ -85,6 +100,7 @@ def test_find_limit(site: Site) -> None:
     for flag in ("--limit", "-n"):
         site.manage("find", "l", flag, "1").exits(0).prints_lines(1)
         site.manage("find", "l", "--open", flag, "1").exits(0).prints("Learn Flask")
+        site.manage("find", "l", flag, "0").exits(0).prints_lines(0)
     site.manage("find", "l", "--limit", "many").exits(2)
     site.manage("find").exits(2)
 
@@ -100,6 +116,7 @@ def test_request_fails(site: Site) -> None:
     for option in ("-X", "--method"):
         command = site.manage("request", option, "POST", "/hello/Ann").exits(1)
         command.prints("405 METHOD NOT ALLOWED")
+    site.manage("request", "-X", "POST", "/todos").exits(1).prints("400 BAD REQUEST")
 
 
 def test_urls(site: Site) -> None:

@@ -281,6 +281,12 @@ class Server:
             lambda: any(text in out for out in self._program.output()), f"it to say {text!r}"
         )
 
+    def omits(self, text: str) -> None:
+        """Expect that the server, which has answered by now, has not written `text`."""
+        for out in self._program.output():
+            lines = [line.strip() for line in out.splitlines() if text in line]
+            expect(not lines, self._did, f"it not to say {text!r}", "".join(lines[:1]))
+
     def _until(self, condition: Any, expected: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not condition():
