@@ -54,8 +54,8 @@ def run_job(job: dict[str, Any], fds: list[int], orders: int) -> None:
     `job` has `argv` (a script and its arguments, or `-m`, a module and its arguments), `cwd`,
     `env`, `seconds`, `serve` (listen on the socket `listener`, whatever host and port the program
     names), `mount` (a path below which to serve it), `broken_route` (a path whose view fails),
-    `hidden` (modules that the student's own files hide) and `zygote` (become one, which takes
-    `orders`).
+    `reading_route` (one whose view reads what is posted, to its end), `hidden` (modules that the
+    student's own files hide) and `zygote` (become one, which takes `orders`).
     """
     ready, listener = _begin(job, fds, {orders} if job["zygote"] else set())
     os.environ.clear()
@@ -278,6 +278,8 @@ class _Program:
 
         if broken := self._job["broken_route"]:
             application.add_url_rule(broken, "_broken", _fail)
+        if reading := self._job["reading_route"]:
+            application.add_url_rule(reading, "_reading", _read, methods=["POST"])
         os.write(self._ready, json.dumps(_facts(application)).encode() + b"\n")
         os.close(self._ready)
         served: Callable = application
@@ -386,6 +388,13 @@ def _note_prefixes() -> None:
 
 def _fail() -> None:
     raise RuntimeError("A view that fails, put there by the check.")
+
+
+def _read() -> str:
+    from flask import request
+
+    request.get_data()
+    return "read"
 
 
 def _facts(application: Any) -> dict[str, Any]:

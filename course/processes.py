@@ -91,6 +91,7 @@ class Job:
     serve: bool = False
     mount: str = ""
     broken_route: str = ""
+    reading_route: str = ""
     hidden: frozenset[str] = frozenset()
     zygote: bool = False
 
@@ -165,6 +166,7 @@ class ForkServer:
             "serve": job.serve,
             "mount": job.mount,
             "broken_route": job.broken_route,
+            "reading_route": job.reading_route,
             "hidden": sorted(job.hidden),
             "zygote": job.zygote,
         }

@@ -86,11 +86,18 @@ class Site(Browser):
         assert self._http
         return self._http
 
-    def start(self, env: dict[str, str] | None = None, mount: str = "", broken: str = "") -> None:
-        """Start the app anew: with more in its environment, below a path, with a view that fails.
+    def start(
+        self,
+        env: dict[str, str] | None = None,
+        mount: str = "",
+        broken: str = "",
+        reading: str = "",
+    ) -> None:
+        """Start the app anew: with more in its environment, below a path, with a view of ours.
 
         Its folder stays as it is, with the database and all else that it has stored.
-        `mount` is the path below which the whole app is served, and `broken` the path of the view.
+        `mount` is the path below which the whole app is served, `broken` that of a view that fails,
+        and `reading` that of one that reads the body of a POST to its end.
         """
         self.stop()
         for way in self._ways:
@@ -104,6 +111,7 @@ class Site(Browser):
                 serve=True,
                 mount=mount,
                 broken_route=broken,
+                reading_route=reading,
             )
             program, facts = self._runner.serve(job, self._written)
             if facts is not None:

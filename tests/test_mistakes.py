@@ -13,7 +13,7 @@ from course.catalog import Course
 from course.checker import Checker, Result
 from course.processes import ForkServers
 from course.snapshot import take
-from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, PASSED, TIMED_OUT, Verdict
+from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
 
 OUTLIVES = f"outlives its check {os.getpid()}"
 LIST_VIEW = "def list_todos():\n"
@@ -148,6 +148,19 @@ def test_one_view_fails_alone(course: Course, checker: Checker, copy: Path) -> N
     edit(copy, "Hello, {escape(name)}!", "Hello, {nonsense}!")
     states = {verdict.id: verdict.state for verdict in check(course, checker, copy).values()}
     assert states == dict.fromkeys(states, PASSED) | {"0.2": FAILED}
+
+
+def test_timing_needs_no_other_task(course: Course, checker: Checker, copy: Path) -> None:
+    """Task 0.6 passes where 0.4 is a route() without methods, and where it is not there at all."""
+    edit(copy, '@app.post("/todos")', '@app.route("/todos")')
+    found = check(course, checker, copy)
+    assert (found["0.4"].state, found["0.6"].state) == (FAILED, PASSED)
+    done, begun = (copy / "app.py").read_text("utf-8"), take(course.lesson(0).starter)
+    timing = done[done.index("@app.before_request") : done.index('@app.get("/")')]
+    (copy / "app.py").write_text(begun.text("app.py") or "", "utf-8")
+    edit(copy, '@app.get("/")', f'{timing}@app.get("/")')
+    states = {verdict.id: verdict.state for verdict in check(course, checker, copy).values()}
+    assert states == dict.fromkeys(states, NOT_ATTEMPTED) | {"0.6": PASSED}
 
 
 def test_child_that_outlives_its_check(course: Course, checker: Checker, copy: Path) -> None:

@@ -187,6 +187,9 @@ def test_where_and_what_is_served_is_each_checks_own(checks: Callable[..., Check
     with each.check() as site:
         site.start(broken="/broken")
         site.get("/broken").has_status(500)
+    with each.check() as site:
+        site.start(reading="/read")
+        assert site.post("/read", data={"title": "Buy milk"}).words == "read"
 
 
 def test_what_the_start_prints_is_printed_for_each(checks: Callable[..., Checks]) -> None:
