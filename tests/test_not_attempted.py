@@ -37,12 +37,13 @@ def test_as_it_was() -> None:
 
 
 def test_work_below_the_comment() -> None:
-    assert begun_tasks(yours("fruit = None", "fruit = ['apple']")) == ["9.2"]
+    assert begun_tasks(yours("fruit = None", "fruit = ['apple']")) == ["9.1", "9.2"]
+    assert begun_tasks(yours("# TODO 9.2", "count = 0\n# TODO 9.2")) == ["9.1"]
     assert begun_tasks(yours("def eat(): ...", "def eat(): del fruit[:]")) == ["9.3"]
 
 
 def test_comment_is_gone_or_cut() -> None:
-    assert begun_tasks(yours(COMMENT, "")) == ["9.1", "9.2"]  # what stood behind 9.1 has changed
+    assert begun_tasks(yours(COMMENT, "")) == ["9.2"]
     assert begun_tasks(yours("#   and say so.\n", "")) == ["9.2"]
 
 
@@ -54,6 +55,39 @@ def test_an_earlier_task_has_changed_the_place() -> None:
     moved = yours(COMMENT, f"class Fruit:\n    {COMMENT.replace('#   ', '    #   ')}", done)
     assert begun_tasks(moved) == ["9.1"]
     assert begun_tasks(yours(COMMENT, "", done)) == ["9.1", "9.2"]
+
+
+def test_an_earlier_task_is_done_and_this_one_begun() -> None:
+    """What may be the earlier one's does not count: what it has replaced, or what both share."""
+    done = yours(EARLIER, "")
+    eat, comment = "def eat(): ...\n", "# TODO 9.3: Eat it.\n"
+    begun = ["9.1", "9.3"]
+    assert begun_tasks(yours(comment, f"{comment}def wash(): ...\n\n\n", done)) == begun
+    assert begun_tasks(yours(eat, "def eat(fruit): ...\n", done)) == ["9.1"]
+    assert begun_tasks(yours(eat, f"{eat}    del fruit\n", done)) == begun
+    assert begun_tasks(yours(eat, f"{eat}\n\ndef other(): ...\n", done)) == ["9.1"]
+    assert begun_tasks(yours(eat, "", done)) == ["9.1"]
+    apart = yours(eat, f"\n{eat}", done)
+    assert untouched(yours(eat, f"\n{eat}"), yours(eat, f"{eat}    del fruit\n", apart), "9.3")
+    last = STARTER.replace(eat, "")
+    assert not untouched(last, yours(EARLIER, "", last) + eat, "9.3")
+
+
+def test_a_view_below_its_todo_is_looked_at(course: Course, checker: Checker) -> None:
+    """Task 0.1 is done, its comment deleted. 0.2 is begun below its own, which stands."""
+    lesson = course.lesson(0)
+    starter, solution = (
+        take(each).text("app.py") or "" for each in (lesson.starter, lesson.solution)
+    )
+    first = starter[starter.index("# TODO 0.1") : starter.index("# TODO 0.2")]
+    view = solution[solution.index("def search") : solution.index('@app.post("/todos")')]
+    hello = '@app.get("/hello/<name>")\ndef hello(name):\n    page("Hello", "")\n\n\n'
+    text = yours("# TODO 0.3", f"{hello}# TODO 0.3", yours(first, view, starter))
+    copy = Snapshot(take(lesson.starter).files | {"app.py": text.encode()})
+    found = {verdict.id: verdict for verdict in checker.check_copy(lesson, copy)}
+    assert found["0.2"].state == FAILED
+    assert "hello() (app.py, line" in found["0.2"].message
+    assert {found[id_].state for id_ in ("0.4", "0.5", "0.6")} == {NOT_ATTEMPTED}
 
 
 def test_a_table_that_is_not_made_yet_is_an_earlier_tasks_trouble(
