@@ -48,6 +48,10 @@ _NOT_IN_MODULE = re.compile(
     r"cannot import name '(?P<imported>\w+)' from '(?P<source>[\w.]+)'|"
     r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"
 )
+_NO_ARGUMENT = re.compile(
+    r"(\b(?P<owner>\w+)\.)?\b(?P<name>\w+)\(\)"
+    r" got an unexpected keyword argument '(?P<argument>\w+)'"
+)
 _NO_DB = r"expected Migrate to know db|'NoneType' object has no attribute '(engine|get_engine)'"
 _OF_CONSTRAINTS = re.compile(r"alembic\.op\.(create|drop)_\w*(constraint|key)")
 _CACHE_TYPES = ("FileSystemCache", "SimpleCache", "RedisCache", "NullCache")
@@ -391,6 +395,37 @@ def key_not_sent(evidence: Evidence) -> Found:
                     what = ast.unparse(node.value)
                     if what in sent and not re.search(rf"\b{re.escape(key)}=", sent[what]):
                         return {"where": module.place(node), "what": what, "key": key}
+    return None
+
+
+@finder
+def variable_not_taken(evidence: Evidence) -> Found:
+    """The rule has a variable part, and the view has no argument of that name."""
+    match = _NO_ARGUMENT.search(evidence.text)
+    for rule in evidence.facts.get("rules", ()) if match else ():
+        if match and rule["endpoint"] in evidence.endpoints:
+            variable = re.search(rf"<([^<>]*:)?{match['argument']}>", rule["rule"])
+            views = list(parts.views(evidence.source, rule["endpoint"]))
+            for module, owner, method in parts.methods(evidence.source, match["name"]):
+                if owner.name == match["owner"] and parts.is_resource(owner):
+                    views.append((module, method))
+            for module, view in views:
+                if variable and view.name == match["name"]:
+                    found = {"rule": rule["rule"], "argument": match["argument"]}
+                    return {**found, "view": view.name, "where": module.place(view)}
+    return None
+
+
+@finder
+def option_not_taken(evidence: Evidence) -> Found:
+    """A command of Flask-Script has an option, and its function no argument of that name."""
+    match = _NO_ARGUMENT.search(evidence.text)
+    if not match or not evidence.said.startswith("python manage.py "):
+        return None
+    for module, function in parts.commands(evidence.source):
+        if function.name == match["name"]:
+            where = module.place(function)
+            return {"name": function.name, "where": where, "argument": match["argument"]}
     return None
 
 

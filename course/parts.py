@@ -60,6 +60,24 @@ def views(source: Source, endpoint: str) -> Iterator[tuple[Module, Function]]:
                 yield module, function
 
 
+def commands(source: Source) -> Iterator[tuple[Module, Function]]:
+    """Give the functions that Flask-Script calls with options: under `option`, or a class's run."""
+    for module in source.modules.values():
+        for function in module.functions:
+            made = [each for each in function.decorator_list if isinstance(each, ast.Call)]
+            if any(ast.unparse(each.func).endswith(".option") for each in made):
+                yield module, function
+    for module, owner, method in methods(source, "run"):
+        if any(ast.unparse(base).rpartition(".")[2] == "Command" for base in owner.bases):
+            yield module, method
+
+
+def is_resource(owner: ast.ClassDef) -> bool:
+    """Tell whether a class is one of Flask-RESTful's, or a view of Flask's, by its base."""
+    bases = {ast.unparse(base).rpartition(".")[2] for base in owner.bases}
+    return not bases.isdisjoint({"Resource", "MethodView"})
+
+
 def reads(modules: list[Module], *names: str) -> list[str]:
     """Return the places where files read one of these of the request, such as `form`."""
     return [

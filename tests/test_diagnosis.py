@@ -138,6 +138,9 @@ PAGE = (
     '{{% extends "base.html" %}}{{% block {} %}}{{% block items %}}{{% endblock %}}{{% endblock %}}'
 )
 INIT = "def init_ext(app):\n    db.init_app(app)\n"
+SHOW = BLUE + "@blue.get('/<int:id>')\ndef show(number): ..."
+GET = "    def get(self, todo_id): ..."
+RUN = "class Find({}):\n    def run(self): ...\n"
 VIEW = "@app.route('/todos')\ndef add():\n    {}\n"
 CALLED = "from App import ext\next.init_ext(app)\n"
 GOT_404 = "GET /todos: expected status 200 OK, got status 404 Not Found."
@@ -381,6 +384,38 @@ PAIRS = [
         files(factory="def create_app(): ...", todo="class Todo(db.Model): ..."),
         files(factory="def create_app():\n    import App.models.todo", todo=TODO),
         NO_TABLE,
+    ),
+    Pair(
+        "a variable of a rule",
+        "The rule /todos/<int:id> has <id>, so show() (App/views/todos.py, line 4) needs",
+        app("GET todos.show /todos/<int:id>", views=SHOW),
+        app("GET todos.show /todos/<int:number>", views=SHOW),
+        "GET /todos/1: expected status 200 OK, got status 500 Internal Server Error.",
+        "  TypeError: show() got an unexpected keyword argument 'id'",
+    ),
+    Pair(
+        "a variable of a resource's rule",
+        "so get() (App/views/todos.py, line 2) needs an argument",
+        app("GET api.one /api/todos/<int:id>", views=f"class One(Resource):\n{GET}"),
+        app("GET api.one /api/todos/<int:id>", views=f"class Two(Resource):\n{GET}"),
+        "GET /api/todos/1: expected status 200 OK, got status 500 Internal Server Error.",
+        "  TypeError: One.get() got an unexpected keyword argument 'id'",
+    ),
+    Pair(
+        "an option",
+        "find() (app.py, line 2) has no argument limit",
+        files(app="@manager.option('-n', '--limit')\ndef find(): ..."),
+        files(app="def find(): ..."),
+        "python manage.py find x: expected exit code 0, got exit code 1.",
+        "  TypeError: find() got an unexpected keyword argument 'limit'",
+    ),
+    Pair(
+        "an option, and what a view calls",
+        "has no argument limit",
+        files(app=RUN.format("script.Command")),
+        files(app=RUN.format("Thread")),
+        "python manage.py find x: expected exit code 0, got exit code 1.",
+        "  TypeError: Find.run() got an unexpected keyword argument 'limit'",
     ),
     Pair(
         "a commit",
