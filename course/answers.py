@@ -115,8 +115,11 @@ class Page:
     def has(self, selector: str, what: str) -> Tag:
         """Expect an element that a CSS selector finds, and return it. `what` names it in words."""
         found = self.html.select_one(selector)
-        self._expect(found is not None, f"{what} on the page", "none")
-        assert found is not None
+        if found is None:
+            names = "|".join(re.findall(r"\b[a-z]\w*\b", selector))
+            read = re.search(rf"<({names})\b[^<>]*>", self.words)  # as text: someone has escaped it
+            got = f"none, but the text {read[0]}" if read else "none"
+            raise self._failed(f"{what} on the page", got)
         return found
 
     def lacks(self, selector: str, what: str) -> Self:

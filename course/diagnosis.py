@@ -69,6 +69,7 @@ _LOST = re.compile(
 _FRAME = re.compile(r"^  (?P<file>.+?), line (?P<line>\d+)", re.MULTILINE)
 _ENDED_TEXT = re.compile(r'\b[fF]"(?!"")[^"]*="[^\s,;:)\]}]')
 """An attribute of HTML whose quote is also that of the f-string around it."""
+_TAG_READ = re.compile(r"got (none, but the text |.*[ '])<[a-z][^'\"]*>")
 _NOT_SHOWN = re.compile(r"expected (?!no ).+? on the page,|expected (the heading|a link) ")
 
 
@@ -270,6 +271,20 @@ def no_such_view(evidence: Evidence) -> Found:
     if not wrong or wrong in names or not names or evidence.facts["blueprints"]:
         return None
     return {"views": ", ".join(names), "wrong": wrong}
+
+
+@finder
+def tag_escaped(evidence: Evidence) -> Found:
+    """A tag is read on the page: `+` with escaped text has escaped it as well."""
+    if evidence.trace or not _TAG_READ.search(evidence.said):
+        return None
+    for module in evidence.source.modules.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                sides = (node.left, node.right), (node.right, node.left)
+                if any("<" in text_of(tag) and parts.is_escaped(other) for tag, other in sides):
+                    return {"where": module.place(node)}
+    return None
 
 
 @finder

@@ -78,6 +78,15 @@ def is_resource(owner: ast.ClassDef) -> bool:
     return not bases.isdisjoint({"Resource", "MethodView"})
 
 
+def is_escaped(node: ast.AST) -> bool:
+    """Tell whether this is what escape() or Markup() makes, or a sum with that."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return is_escaped(node.left) or is_escaped(node.right)
+    if not isinstance(node, ast.Call):
+        return False
+    return ast.unparse(node.func).rpartition(".")[2] in ("escape", "Markup")
+
+
 def reads(modules: list[Module], *names: str) -> list[str]:
     """Return the places where files read one of these of the request, such as `form`."""
     return [

@@ -259,6 +259,20 @@ PAIRS = [
         "  app.py, line 1: x\n  SyntaxError: invalid syntax",
     ),
     Pair(
+        "a tag that is escaped",
+        "In app.py, line 1, + joins a tag",
+        files(app="items += '<li>' + escape(title) + '</li>'"),
+        files(app="items += '<li>' + str(escape(title)) + '</li>'"),
+        "GET /todos: expected a list (<ul>) on the page, got none, but the text <li>.",
+    ),
+    Pair(
+        "a tag in a title",
+        "In app.py, line 1, + joins a tag",
+        files(app="items += escape(title) + '</li>'"),
+        files(app="items += title + '</li>'"),
+        "GET /todos: expected a link with the text 'Tea', got the text 'Todos <li>Tea'.",
+    ),
+    Pair(
         "a field of a form",
         'request.form["name"]',
         app("POST add /todos", app=VIEW.format("request.form['name']")),
