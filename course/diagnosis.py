@@ -52,6 +52,9 @@ _NO_ARGUMENT = re.compile(
     r"(\b(?P<owner>\w+)\.)?\b(?P<name>\w+)\(\)"
     r" got an unexpected keyword argument '(?P<argument>\w+)'"
 )
+_TOO_FEW = re.compile(
+    r"\b(?P<owner>\w+)\.(?P<name>\w+)\(\) missing \d+ required positional arguments?: "
+)
 _NO_DB = r"expected Migrate to know db|'NoneType' object has no attribute '(engine|get_engine)'"
 _OF_CONSTRAINTS = re.compile(r"alembic\.op\.(create|drop)_\w*(constraint|key)")
 _CACHE_TYPES = ("FileSystemCache", "SimpleCache", "RedisCache", "NullCache")
@@ -313,6 +316,17 @@ def _file(path: str) -> str:
 
 
 @finder
+def view_below_run(evidence: Evidence) -> Found:
+    """The view stands below the call that serves, and that call comes to no end."""
+    refused = evidence.missing_route or "got status 405" in evidence.said
+    known = {rule["endpoint"] for rule in evidence.facts.get("rules", ())}
+    for module, view, route in parts.views_below_run(evidence.source) if refused else ():
+        if view.name not in known and parts.fits(route, evidence.path):
+            return {"name": view.name, "where": module.place(view)}
+    return None
+
+
+@finder
 def route_misspelt(evidence: Evidence) -> Found:
     """The app has no such route, and one that is nearly so."""
     method = evidence.method if "got status 405" in evidence.said else ""
@@ -457,6 +471,21 @@ def no_return(evidence: Evidence) -> Found:
 
 
 @finder
+def classmethod_missing(evidence: Evidence) -> Found:
+    """A method is called of the class, and is none of the class's."""
+    match = _TOO_FEW.search(evidence.text)
+    lines = [line for line in evidence.trace.splitlines() if _FRAME.match(line)][-1:]
+    for module, owner, method in parts.methods(evidence.source, match["name"]) if match else ():
+        called = f"{owner.name}.{method.name}("
+        first = method.args.args[0].arg if method.args.args else ""
+        of_class = first == "cls" or any(called in line for line in lines)
+        if match and owner.name == match["owner"] and not method.decorator_list and of_class:
+            where = module.place(method)
+            return {"name": method.name, "where": where, "call": f"{called}...)"}
+    return None
+
+
+@finder
 def no_table(evidence: Evidence) -> Found:
     """A table is missing, and it is not the check that has taken it away."""
     missing = "no such table" in evidence.text and "with the table gone" not in evidence.said
@@ -494,13 +523,26 @@ def constraint_outside_batch(evidence: Evidence) -> Found:
 
 
 @finder
+def commit_not_called(evidence: Evidence) -> Found:
+    """A line names the commit of the session, and does not call it."""
+    for module in evidence.source.modules.values() if _is_lost(evidence) else ():
+        for node in ast.walk(module.tree):
+            line = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(line, ast.Attribute) and ast.unparse(line).endswith(".session.commit"):
+                return {"line": ast.unparse(line), "where": module.place(line)}
+    return None
+
+
+@finder
 def no_commit(evidence: Evidence) -> Found:
     """A function writes to the database's session, and nothing commits."""
-    if evidence.trace or not _LOST.search(evidence.said):
-        return None
-    for module, function in parts.uncommitted(evidence.source):
+    for module, function in parts.uncommitted(evidence.source) if _is_lost(evidence) else ():
         return {"name": function.name, "where": module.place(function)}
     return None
+
+
+def _is_lost(evidence: Evidence) -> bool:
+    return not evidence.trace and _LOST.search(evidence.said) is not None
 
 
 @finder

@@ -33,13 +33,42 @@ def blueprints(source: Source) -> dict[str, Made]:
     return found
 
 
+def views_below_run(source: Source) -> Iterator[tuple[Module, Function, str]]:
+    """Give the functions that stand below a call of `app.run`, each with a path of its route."""
+    for module in source.modules.values():
+        served = False
+        for statement in module.tree.body:
+            made = statement.decorator_list if isinstance(statement, Function) else []
+            for call in made if served else ():
+                if isinstance(statement, Function) and isinstance(call, ast.Call) and call.args:
+                    yield module, statement, text_of(call.args[0])
+            served = served or _serves(source, module, statement)
+
+
+def _serves(source: Source, module: Module, statement: ast.stmt) -> bool:
+    """Tell whether a statement at the top of a file calls `app.run`, itself or below an `if`."""
+    if isinstance(statement, ast.If):
+        return any(_serves(source, module, each) for each in statement.body)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    owner = source.meaning(module, call.func.value)
+    apps = {made.full_name for made in source.made() if made.kind == "flask.Flask"}
+    return call.func.attr == "run" and owner in apps
+
+
+def fits(route: str, path: str) -> bool:
+    """Tell whether a path is one of those that a route is for, whatever its variables take."""
+    pieces = re.split("<[^>]*>", route)
+    return re.fullmatch("[^/]+".join(map(re.escape, pieces)), path) is not None
+
+
 def answers(blueprint: Made, path: str) -> bool:
     """Tell whether the prefix of a blueprint, or else a route in its file, fits a path."""
     if prefix := text_of(keyword(blueprint.call, "url_prefix")):
         return path == prefix or path.startswith(f"{prefix}/")
     routes = (text_of(call.args[0]) for call in blueprint.module.calls if call.args)
-    wanted = (re.split("<[^>]*>", route) for route in routes if route.startswith("/"))
-    return any(re.fullmatch("[^/]+".join(map(re.escape, parts)), path) for parts in wanted)
+    return any(fits(route, path) for route in routes if route.startswith("/"))
 
 
 def files(source: Source, endpoint: str) -> list[Module]:

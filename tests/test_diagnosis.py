@@ -138,12 +138,16 @@ PAGE = (
     '{{% extends "base.html" %}}{{% block {} %}}{{% block items %}}{{% endblock %}}{{% endblock %}}'
 )
 INIT = "def init_ext(app):\n    db.init_app(app)\n"
+SERVED = (
+    "from flask import Flask\napp = Flask(__name__)\n{}\n\n@app.get('/todos')\ndef show(): ...\n{}"
+)
 SHOW = BLUE + "@blue.get('/<int:id>')\ndef show(number): ..."
 GET = "    def get(self, todo_id): ..."
 RUN = "class Find({}):\n    def run(self): ...\n"
 VIEW = "@app.route('/todos')\ndef add():\n    {}\n"
 CALLED = "from App import ext\next.init_ext(app)\n"
 GOT_404 = "GET /todos: expected status 200 OK, got status 404 Not Found."
+GOT_500 = GOT_404.replace("404 Not Found", "500 Internal Server Error")
 GOT_405 = "POST /todos: expected a redirect, got status 405 Method Not Allowed."
 GOT_400 = "POST /todos with title='Tea': expected a redirect, got status 400 Bad Request."
 GOT_415 = (
@@ -430,6 +434,44 @@ PAIRS = [
         files(app=RUN.format("Thread")),
         "python manage.py find x: expected exit code 0, got exit code 1.",
         "  TypeError: Find.run() got an unexpected keyword argument 'limit'",
+    ),
+    Pair(
+        "a method of the class",
+        "Todo.add(...) is called of the class, and add() (App/models/todo.py, line 2)",
+        files(todo=TODO.replace("self", "cls")),
+        files(todo=TODO.replace("self", "self, title")),
+        GOT_500,
+        "  TypeError: Todo.add() missing 1 required positional argument: 'title'",
+    ),
+    Pair(
+        "a method that is called of the class",
+        "Todo.add(...) is called of the class",
+        files(todo=TODO),
+        files(todo=TODO.replace("    def", "    @classmethod\n    def")),
+        GOT_500,
+        "  App/views/todos.py, line 9, in add: Todo.add(title)\n"
+        "  TypeError: Todo.add() missing 1 required positional argument: 'title'",
+    ),
+    Pair(
+        "a view below app.run()",
+        "show() (app.py, line 7) stands below app.run()",
+        app("GET home /", app=SERVED.format("if __name__ == '__main__':\n    app.run()", "")),
+        app("GET home /", app=SERVED.format("", "app.run()")),
+        GOT_404,
+    ),
+    Pair(
+        "a view below another's run()",
+        "stands below app.run()",
+        app("GET home /", app=SERVED.format("app.run()\n", "")),
+        app("GET home /", app=SERVED.format("job.run()\n", "")),
+        GOT_404,
+    ),
+    Pair(
+        "a commit that is not called",
+        "db.session.commit (App/models/todo.py, line 4) names the function",
+        files(todo=TODO + "        db.session.commit\n"),
+        files(todo=TODO + "        keep = db.session.commit\n        keep()\n"),
+        LOST,
     ),
     Pair(
         "a commit",
