@@ -203,6 +203,12 @@ def test_odd_requests(site: Site) -> None:
         add(site, title).has_status(400)
     one = site.get("/todos").link("One")
     site.post(one, data={"title": "\0One"}).has_status(400)
+    for id_, status in ((2**31 - 1, 200), (2**31, 404)):
+        with site.database() as db:
+            db.execute(f"UPDATE {table(db)} SET id = {id_}")
+        page = site.get(f"/todos/{id_}")
+        page.did += ", which is in the database"
+        page.has_status(status)
 
 
 def test_added(site: Site) -> None:

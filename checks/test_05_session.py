@@ -176,6 +176,26 @@ for url in json.loads(os.environ["URLS"]):
 """
 )
 
+TAKEN = """
+from App import create_app
+from sqlalchemy import text
+
+def register():
+    data = {"name": "Eve", "password": "correct horse"}
+    with app.test_request_context("/register", method="POST", data=data):
+        status = app.full_dispatch_request().status_code
+        db.session.execute(text("SELECT 1"))
+    return status
+
+app = create_app()
+db = app.extensions["sqlalchemy"]
+register()
+try:
+    print("refused with", register(), "and the session goes on")
+except Exception as error:
+    print(type(error).__name__)
+"""
+
 OWNERS = """
 from App import create_app
 from sqlalchemy import insert
@@ -424,6 +444,8 @@ def test_register_refuses(site: Site) -> None:
         page.has_status(400).has("form [name=password]", "the form again")
     site.browser().post("/register").has_status(400)
     expect(rows(site) == before, "POST /register, refused", "nothing new", "more rows")
+    command = site.probe("The database's session after POST /register, refused", TAKEN).exits(0)
+    command.prints("refused with 400 and the session goes on")
     for name, password in (("x" * 40, "8 chars."), ("Bob", "x" * 200)):
         data = {"name": name, "password": password}
         page = site.browser().post("/register", data=data)

@@ -26,7 +26,7 @@ def clean(title):
 
 
 def one_or_404(id_):
-    return Todo.query.get_or_404(id_ if id_ < 2**63 else 0)
+    return Todo.query.get_or_404(id_ if id_ < 2**31 else 0)
 
 
 def containing(text):
