@@ -488,8 +488,19 @@ def classmethod_missing(evidence: Evidence) -> Found:
 @finder
 def no_table(evidence: Evidence) -> Found:
     """A table is missing, and it is not the check that has taken it away."""
-    missing = "no such table" in evidence.text and "with the table gone" not in evidence.said
-    return {} if missing else None
+    missing = re.search(r"no such table: (\w+)", evidence.text)
+    if not missing or "with the table gone" in evidence.said:
+        return None
+    written = {path: evidence.copy.text(path) or "" for path in evidence.copy.files}
+    migrations = [path for path in written if path.startswith("migrations/versions/")]
+    made = any(re.search(rf"['\"]{missing[1]}['\"]", written[path]) for path in migrations)
+    if "MigrateCommand" not in written.get("manage.py", ""):
+        how = "python manage.py create_db, which makes those of the models that are imported"
+    elif made:
+        how = "python manage.py db upgrade"
+    else:
+        how = f"no file in migrations/versions makes {missing[1]}, so db migrate, then db upgrade"
+    return {"how": how}
 
 
 @finder

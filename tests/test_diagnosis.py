@@ -539,6 +539,20 @@ def test_a_table_that_the_check_takes_away(course: Course) -> None:
     assert diagnosis.mend(said.format(" with the table gone"), trace, {}) is None
 
 
+def test_a_table_that_no_migration_makes(course: Course) -> None:
+    """From lesson 4 on create_db is gone, and the migration may not be there yet."""
+    made = {"manage.py": "from flask_migrate import MigrateCommand"}
+    migration = {"migrations/versions/1.py": "op.create_table('user', ...)"}
+    said = "POST /register: expected a redirect to /todos, got status 500 Internal Server Error."
+    trace = "  OperationalError: no such table: user"
+    for files, told in (
+        ({}, "create_db"),
+        (made, "no file in migrations/versions makes user, so db migrate, then db upgrade."),
+        (made | migration, "Make the tables: python manage.py db upgrade."),
+    ):
+        assert told in (Diagnosis(course.mistakes, copy_of(files)).mend(said, trace, {}) or "")
+
+
 DEEP = {
     "minus": b"x = " + b"-" * 4000 + b"1",
     "sum": b"x = " + b"+".join([b"1"] * 700),
