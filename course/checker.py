@@ -381,10 +381,13 @@ def _verdict(
             error = ", line " in result.trace and _NO_TABLE not in result.trace
             untouched = result.state == FAILED and not error
             untouched = untouched and _untouched(task, starter, diagnosis.copy)
+            found = result.said, result.trace, result.facts
+            if untouched and diagnosis.mend(*found, only="view_below_run"):
+                untouched = False  # it is begun, where nothing comes to it
             state = NOT_ATTEMPTED if untouched else result.state
             # What is not begun has no mistake yet; but an error is one, wherever it stands.
             begun = not untouched or result.trace
-            mend = diagnosis.mend(result.said, result.trace, result.facts) if begun else None
+            mend = diagnosis.mend(*found) if begun else None
             message = _message(task, check, result, mend)
             if result.unprepared and not untouched:
                 message = _unprepared_message(result.unprepared, diagnosis)

@@ -83,13 +83,16 @@ class Diagnosis:
     mistakes: Sequence[Mistake]
     copy: Snapshot
 
-    def mend(self, said: str, trace: str, facts: dict[str, Any]) -> str | None:
+    def mend(self, said: str, trace: str, facts: dict[str, Any], only: str = "") -> str | None:
         """Return what the student is told of the first mistake that this speaks of, or None.
 
-        `said` and `trace` are a failed check's; `facts` is what the app has said of itself.
+        `said` and `trace` are a failed check's; `facts` is what the app has said of itself. `only`
+        names the one function that is to look for its mistake, and no text counts then.
         """
         evidence = Evidence(said, trace, sound(facts), self.copy, self._source)
         for mistake in self.mistakes:
+            if only not in ("", mistake.finds):
+                continue
             if mistake.says and mistake.says in evidence.text:
                 return mistake.mend
             if mistake.finds and (found := _found(mistake.finds, evidence)) is not None:

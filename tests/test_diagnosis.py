@@ -73,6 +73,17 @@ def test_a_view_above_the_todo_is_looked_at(
     assert "list_todos() (app.py, line" in first.message
 
 
+def test_a_view_below_the_server_is_named_while_its_todo_stands(
+    course: Course, checker: Checker
+) -> None:
+    starter = take(course.lesson(0).starter)
+    view = '\n\n@app.get("/hello/<name>")\ndef hello(name):\n    return "Hello"\n'
+    copy = Snapshot(starter.files | {"app.py": starter.files["app.py"] + view.encode()})
+    found = {verdict.id: verdict for verdict in checker.check_copy(course.lesson(0), copy)}
+    assert (found["0.1"].state, found["0.2"].state) == (NOT_ATTEMPTED, FAILED)
+    assert "hello() (app.py, line" in found["0.2"].message
+
+
 def asked(lesson: Lesson, verdict: Verdict) -> bool:
     """Tell whether a verdict ends in a question of its task's, and no mend."""
     task = next(task for task in lesson.tasks if task.id == verdict.id)
