@@ -86,13 +86,13 @@ def _begin(job: dict[str, Any], fds: list[int], kept: set[int]) -> tuple[int, in
     """
     out, err, ready, listener, stdin = fds
     os.setsid()
-    let_others_look(True)
     die_with_parent()  # which may be killed
     os.chdir(job["cwd"])
     for given, own in ((stdin, 0), (out, 1), (err, 2)):
         os.dup2(given, own)
     _limit(job["seconds"])
     _close_all_but({0, 1, 2, *kept, *({ready, listener} if job["serve"] or kept else ())})
+    let_others_look(True)  # by now, nothing is left of what forks the jobs
     return ready, listener
 
 
@@ -160,8 +160,8 @@ def _limit(seconds: float) -> None:
         (resource.RLIMIT_NOFILE, OPEN_FILES),
     ):
         hard = resource.getrlimit(what)[1]
-        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (soft, hard))
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (limit, limit))  # no program can raise it again
 
 
 def _must_be_text(script: str, data: bytes) -> None:

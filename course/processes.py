@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -44,7 +44,7 @@ SERVE_SECONDS = 60.0
 FACTS_LIMIT = 1024 * 1024
 """Bytes that an app may take to say how it is built."""
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
 """How long what watches over a job may take to answer, which takes no time as a rule."""
 
 SCRATCH = "flask-"
@@ -188,7 +188,12 @@ class ForkServer:
             raise
         finally:
             os.close(ready_w)
-        return Program(control, ready, address, job.seconds)
+        return Program(control, ready, address, job.seconds, self._end_if_distrusted)
+
+    def _end_if_distrusted(self) -> None:
+        """End a sandbox in which something has kept a supervisor from its work, and all in it."""
+        if self._sandbox:
+            self._sandbox.close()
 
     def connect(self, port: int) -> socket.socket:
         """Return a connection to `port` of the network that the jobs are in.
@@ -317,8 +322,16 @@ class ForkServers:
 class Program:
     """A running job."""
 
-    def __init__(self, control: socket.socket, ready: int, address: Path, seconds: float) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        ready: int,
+        address: Path,
+        seconds: float,
+        lost: Callable[[], None],
+    ) -> None:
         self._control = control
+        self._lost = lost
         self._seconds = seconds
         self._replies = control.makefile("rb")
         self._ready = ready
@@ -409,6 +422,8 @@ class Program:
             reply: dict[str, Any] = json.loads(line) if line else _LOST
         except (OSError, ValueError):  # a job can stop, kill or be what watches over it
             reply = _LOST
+        if reply is _LOST:
+            self._lost()
         if "reason" in reply:
             self._finished = Finished(**reply)
             self._replies.close()

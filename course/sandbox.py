@@ -34,6 +34,7 @@ THREADS = 200
 """How many threads all of them may have. All our own processes together have a dozen or two."""
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
 _OURS = ("__init__.py", "forkserver.py", "job.py", "sql.py", "supervisor.py")
 _EVERY = 0.05  # seconds between two looks at what it uses
@@ -94,8 +95,7 @@ class Sandbox:
         with contextlib.suppress(OSError):
             for name in filter(str.isdecimal, os.listdir(proc)):
                 with contextlib.suppress(OSError):
-                    status = Path(proc, name, "status").read_bytes()
-                    numbers = dict(_NUMBERS.findall(status))
+                    numbers = _numbers(Path(proc, name))
                     memory += 1024 * sum(int(numbers.get(key, 0)) for key in _OWN_MEMORY)
                     threads += int(numbers.get(b"Threads", 0))
                     if threads > THREADS:  # before they become more
@@ -107,6 +107,18 @@ class Sandbox:
 
 _NUMBERS = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
 _OWN_MEMORY = (b"RssAnon", b"RssShmem")  # in KiB; the rest is files', which all share
+
+
+def _numbers(process: Path) -> dict[bytes, bytes]:
+    """Return what the kernel tells of a process. Of a thread that has ended, it tells no memory."""
+    numbers = dict(_NUMBERS.findall((process / "status").read_bytes()))
+    for thread in os.listdir(process / "task") if _OWN_MEMORY[0] not in numbers else ():
+        with contextlib.suppress(OSError):
+            status = (process / "task" / thread / "status").read_bytes()
+            numbers = dict(_NUMBERS.findall(status)) | {b"Threads": numbers[b"Threads"]}
+            if _OWN_MEMORY[0] in numbers:
+                break
+    return numbers
 
 
 def _unnamed(descriptors: str) -> dict[tuple[int, int], int]:
@@ -155,7 +167,8 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
     if _bubblewrap_has("--disable-userns"):  # else a program could mount memory that nobody counts
         words += ["--disable-userns"]
-    words += ["--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
+    # The program is the first process itself: bubblewrap's own could be changed by any other.
+    words += ["--as-pid-1", "--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
     words += ["--seccomp", str(rules)]
     for path in _SYSTEM:
         if os.path.islink(path):
@@ -165,12 +178,16 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     small = ["--size", str(1024 * 1024), "--tmpfs"]
     # Root could write there, and have the system start a program of its own (core_pattern).
     words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    words += ["--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
+    words += ["--dev", "/dev"]
     for path in (*_NAMES, sys.base_prefix):
         words += ["--ro-bind-try", path, path]
     words += [*small, str(ROOT)]  # whatever it stands in, nothing else of it is there
     for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
         words += ["--ro-bind", path, path]
     words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
-    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    if not folder.is_relative_to("/tmp"):
+        words += ["--dir", str(folder / "tmp"), "--symlink", str(folder / "tmp"), "/tmp"]
+    # Where the grader is root, the mode of a device could be changed, for the system as a whole.
+    for path in (*(f"/dev/{name}" for name in _DEVICES), "/dev", str(ROOT), "/"):
+        words += ["--remount-ro", path]
     return [*words, "--chdir", str(folder)]

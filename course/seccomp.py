@@ -14,7 +14,7 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # from linux/aud
 _FORBIDDEN = {
     # Memory that no limit counts once nobody has it open:
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
-    "msgget": (68, 186), "semget": (64, 190),
+    "msgget": (68, 186), "semget": (64, 190), "vmsplice": (278, 75),
     # Keys that the whole session has, such as a Kerberos ticket:
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     # Other cores than its own, on which somebody else's code runs:

@@ -161,7 +161,7 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
                     raise CourseError(
                         f"{folder / path} cannot be read: {error.strerror}."
                     ) from error
-                left -= len(files[path])
+                left -= len(files[path]) + len(path)  # a program can make them very long
                 if left < 0:
                     raise CourseError(
                         f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "

@@ -127,6 +127,8 @@ def find(folder: Path, course: Course) -> tuple[Submission, ...]:
 def _unwrapped(path: Path) -> Path:
     """Return the archive that is all that a folder holds, as learning platforms wrap them."""
     inside: list[str] = []
+    if path.is_symlink():  # which is none's work, whatever it leads to
+        return path
     with contextlib.suppress(OSError):  # no folder, or none that can be read
         inside = [name for name in os.listdir(path) if not _is_litter(name)]
     alone = len(inside) == 1 and inside[0].lower().endswith(_ENDS)

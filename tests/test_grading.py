@@ -720,6 +720,9 @@ def test_an_archive_that_is_all_in_its_folder_is_read(
     (submission,) = find(tmp_path, course)
     assert submission.name == folder.name
     assert submissions.read(submission, course).copies[0].files == {"app.py": b"x = 1"}
+    (tmp_path / "eve").symlink_to(folder)
+    with pytest.raises(Unreadable, match="It is a link"):
+        read("eve")
     (folder / "letter.txt").touch()
     with pytest.raises(Unreadable, match="which is not opened"):
         read(folder.name)

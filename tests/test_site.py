@@ -18,6 +18,7 @@ import pytest
 from conftest import NestedChecker, until
 from services import program
 
+from course import processes
 from course.answers import Page, last_line
 from course.catalog import Course, load
 from course.checker import Checker
@@ -718,10 +719,62 @@ def _is_locked(file: IO[str]) -> bool:
 def test_nobody_else_can_ask_for_a_program(distrusted: tuple[Site, Path]) -> None:
     """No path leads to what forks the jobs, and a job has no descriptor of it."""
     site, _ = distrusted
-    source = "import os\nprint(sorted(os.listdir('/proc/self/fd'))[:-1], os.listdir('../..'))\n"
+    source = "import os\nprint(*(sorted(os.listdir(p)) for p in ('/proc/self/fd', '../..')))\n"
     site.write("look.py", source)
-    name = site._written.folder.parent.name
-    assert site.run("look.py").exits(0).out == f"['0', '1', '2'] {[name]}\n"
+    names = sorted([site._written.folder.parent.name, "tmp"])
+    assert site.run("look.py").exits(0).out == f"['0', '1', '2', '3'] {names}\n"
+
+
+WATCHED = """
+import os, resource
+
+def refused(call):
+    try:
+        call()
+    except (OSError, ValueError):
+        return True
+
+for number in (1, os.getppid()):
+    for path in ("mem", "fd/0", "fd/1"):
+        print(refused(lambda: open(f"/proc/{number}/{path}", "r+b")))
+limits = [getattr(resource, name) for name in ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_FSIZE")]
+for limit in limits:
+    most = resource.getrlimit(limit)[1]
+    print(refused(lambda: resource.setrlimit(limit, (most + 1, most + 1))))
+print(refused(lambda: os.chmod("/dev/full", 0o600)), refused(lambda: open("/dev/shm/x", "w")))
+"""
+
+
+def test_what_watches_over_a_program_is_out_of_its_reach(distrusted: tuple[Site, Path]) -> None:
+    site, _ = distrusted
+    site.write("look.py", WATCHED)
+    assert set(site.run("look.py").exits(0).out.split()) == {"True"}
+
+
+def test_a_supervisor_that_was_stopped_is_the_end_of_all(
+    distrusted: tuple[Site, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "ANSWER_SECONDS", 0.5)
+    site, _ = distrusted
+    site.write("app.py", STOPS)
+    site.get("/").shows("Hello")
+    site.stop()
+    until(lambda: site._runner.forks.ended(), seconds=5)
+
+
+STOPS = """
+import os, signal
+from flask import Flask
+
+app = Flask(__name__)
+
+@app.get("/")
+def home():
+    os.kill(os.getppid(), signal.SIGSTOP)
+    return "Hello"
+
+app.run()
+"""
 
 
 @pytest.mark.parametrize(
@@ -734,6 +787,7 @@ def test_nobody_else_can_ask_for_a_program(distrusted: tuple[Site, Path]) -> Non
         "        os.posix_fallocate(file.fileno(), 0, 50 << 20)\n"
         "        kept.append(mmap.mmap(file.fileno(), 4096))\n    os.remove(str(n))",
         "for n in range(20_001): open(str(n), 'w').close()",
+        "for n in range(20_001): open(f'/tmp/{n}', 'w').close()",
         "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
         "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
         "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
@@ -741,6 +795,10 @@ def test_nobody_else_can_ask_for_a_program(distrusted: tuple[Site, Path]) -> Non
         "        for page in range(0, 400 << 20, 4096): shared[page] = 1\n        break",
         "import threading\nthreading.stack_size(65536)\n"
         "for _ in range(500): threading.Thread(target=time.sleep, args=(60,)).start()",
+        "import ctypes, platform, threading\nos.fork()\n\ndef fill():\n"
+        "    kept = bytearray(b'x') * (850 << 20)\n    time.sleep(60)\n"
+        "\nthreading.Thread(target=fill).start()\n"
+        "ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)",
     ],
 )
 def test_nothing_is_hoarded_where_no_folder_shows_it(
