@@ -185,7 +185,8 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
         words += ["--ro-bind", path, path]
     words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
-    if not folder.is_relative_to("/tmp"):
+    mounted = (folder, ROOT, Path(sys.prefix), Path(sys.base_prefix))
+    if not any(path.is_relative_to("/tmp") for path in mounted):  # else it is there, to be read
         words += ["--dir", str(folder / "tmp"), "--symlink", str(folder / "tmp"), "/tmp"]
     # Where the grader is root, the mode of a device could be changed, for the system as a whole.
     for path in (*(f"/dev/{name}" for name in _DEVICES), "/dev", str(ROOT), "/"):

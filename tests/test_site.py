@@ -787,7 +787,8 @@ app.run()
         "        os.posix_fallocate(file.fileno(), 0, 50 << 20)\n"
         "        kept.append(mmap.mmap(file.fileno(), 4096))\n    os.remove(str(n))",
         "for n in range(20_001): open(str(n), 'w').close()",
-        "for n in range(20_001): open(f'/tmp/{n}', 'w').close()",
+        "if os.access('/tmp', os.W_OK): os.chdir('/tmp')\n"  # not so if the course is below it
+        "for n in range(20_001): open(str(n), 'w').close()",
         "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
         "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
         "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
