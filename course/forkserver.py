@@ -38,14 +38,16 @@ def main(door: str, distrusted: str, imports: list[str]) -> None:
     a socket (see `_give_socket`), or a database (see `course.sql`). The end of standard input ends
     the server.
 
-    Where jobs are `distrusted` ("1"), this is a sandbox: the server tells of its folder by the
-    door, and ends, with all in the sandbox, where a job has killed what watches over it.
+    Where jobs are `distrusted` ("1"), this is a sandbox: the server tells by the door of the
+    folders in which a job may write, its own first, and ends, with all in the sandbox, where a job
+    has killed what watches over it.
     """
     with socket.socket(fileno=int(door)) as listener:
         if int(distrusted):
-            here = os.open(".", os.O_DIRECTORY)
-            socket.send_fds(listener, [b"f"], [here])
-            os.close(here)
+            folders = [os.open(path, os.O_DIRECTORY) for path in (".", "/tmp", "/dev/shm")]
+            socket.send_fds(listener, [b"f"], folders)
+            for folder in folders:
+                os.close(folder)
         for name in imports:
             importlib.import_module(name)
         for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:

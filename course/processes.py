@@ -142,8 +142,10 @@ class ForkServer:
                 raise CourseError("The process that runs the checks' programs could not start.")
             self._imported = frozenset(json.loads(line))
             if self._sandbox:
-                (self._around,) = socket.recv_fds(self._door, 1, 1)[1]
-                self._sandbox.guard(self._around)
+                self._around, *others = socket.recv_fds(self._door, 1, 3)[1]
+                self._sandbox.guard([self._around, *others])
+                for folder in others:
+                    os.close(folder)
         return self._imported
 
     def ended(self) -> bool:

@@ -71,9 +71,10 @@ class Sandbox:
             self._first = int(json.loads(said)["child-pid"])
         return self._process
 
-    def guard(self, folder: int) -> None:
-        """End everything as soon as it uses more than it may; `folder` is where it writes."""
-        threading.Thread(target=self._guard, args=[self._process, folder], daemon=True).start()
+    def guard(self, folders: list[int]) -> None:
+        """End everything as soon as it uses more than it may; `folders` are where it writes."""
+        args = [self._process, [os.dup(folder) for folder in folders]]
+        threading.Thread(target=self._guard, args=args, daemon=True).start()
 
     def close(self) -> None:
         """End everything in it."""
@@ -81,12 +82,12 @@ class Sandbox:
         if self._process:
             self._process.kill()  # the first process goes with it, and with that all the others
 
-    def _guard(self, process: subprocess.Popen[bytes], folder: int) -> None:
-        folder = os.dup(folder)  # whoever has opened it closes it
+    def _guard(self, process: subprocess.Popen[bytes], folders: list[int]) -> None:
         while not self._closed.wait(_EVERY) and process.poll() is None:
-            if self._too_much() or _holds_too_much(folder):
+            if self._too_much() or any(map(_holds_too_much, folders)):
                 process.kill()
-        os.close(folder)
+        for folder in folders:
+            os.close(folder)
 
     def _too_much(self) -> bool:
         proc = f"/proc/{self._first}/root/proc"  # where only its own processes are
@@ -178,16 +179,13 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     small = ["--size", str(1024 * 1024), "--tmpfs"]
     # Root could write there, and have the system start a program of its own (core_pattern).
     words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
-    words += ["--dev", "/dev"]
+    words += ["--dev", "/dev", *small, "/tmp", *small, "/dev/shm"]
     for path in (*_NAMES, sys.base_prefix):
         words += ["--ro-bind-try", path, path]
     words += [*small, str(ROOT)]  # whatever it stands in, nothing else of it is there
     for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
         words += ["--ro-bind", path, path]
     words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
-    mounted = (folder, ROOT, Path(sys.prefix), Path(sys.base_prefix))
-    if not any(path.is_relative_to("/tmp") for path in mounted):  # else it is there, to be read
-        words += ["--dir", str(folder / "tmp"), "--symlink", str(folder / "tmp"), "/tmp"]
     # Where the grader is root, the mode of a device could be changed, for the system as a whole.
     for path in (*(f"/dev/{name}" for name in _DEVICES), "/dev", str(ROOT), "/"):
         words += ["--remount-ro", path]
