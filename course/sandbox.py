@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,8 +80,11 @@ class Sandbox:
     def close(self) -> None:
         """End everything in it."""
         self._closed.set()
-        if self._process:
-            self._process.kill()  # the first process goes with it, and with that all the others
+        if self._process and self._process.returncode is None:
+            # The first process goes with it, and with that all the others. Popen.kill() does
+            # nothing in a process that was forked off the one that has started it.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _guard(self, process: subprocess.Popen[bytes], folders: list[int]) -> None:
         while not self._closed.wait(_EVERY) and process.poll() is None:
