@@ -405,7 +405,7 @@ class Program:
     def wait(self) -> Finished:
         """Wait for the program's end, which its time limit makes sure of."""
         while self._finished is None:
-            self._reply(self._seconds + ANSWER_SECONDS)
+            self._reply(self._seconds)
         return self._finished
 
     def kill(self, too_slow: bool = False) -> Finished:
@@ -417,8 +417,8 @@ class Program:
             self._reply()
         return self._finished
 
-    def _reply(self, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
-        self._control.settimeout(seconds)
+    def _reply(self, seconds: float = 0) -> dict[str, Any]:
+        self._control.settimeout(seconds + ANSWER_SECONDS)
         try:
             line = self._replies.readline(REPLY_LIMIT)
             reply: dict[str, Any] = json.loads(line) if line else _LOST

@@ -639,7 +639,7 @@ def show_statistics(site: Site, page: Page) -> None:
             send(page, "/todos", title=f"{name}'s todo {i + 1}")
         page.context.clear_cookies()
     with (
-        closing(sqlite3.connect(site._written.folder / "instance" / "todos.db")) as database,
+        closing(sqlite3.connect(site.folder / "instance" / "todos.db")) as database,
         database,
     ):
         database.execute(
