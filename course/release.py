@@ -48,7 +48,8 @@ def starter(lesson: Lesson) -> Snapshot:
 
 def pins(root: Path) -> list[Path]:
     """Return the files that say which packages, and which versions of them, programs run with."""
-    return [root / "requirements.txt", root / "constraints.txt"]
+    files = (root / "requirements.txt", root / "constraints.txt")
+    return [file for file in files if file.is_file()]
 
 
 def edited(lesson: Lesson) -> dict[str, bytes | None]:
