@@ -201,7 +201,7 @@ class Site(Browser):
 
     def _databases(self) -> Iterator[tuple[PurePath, int]]:
         """Give each file of SQLite's, and a descriptor of its folder, as `Written.files` does."""
-        for path, folder in self._written.files():
+        for path, folder in self._files():
             with suppress(OSError):  # it may be gone again, or be another
                 if read_file(path.name, 15, folder) == b"SQLite format 3\0":
                     yield path, folder
@@ -210,7 +210,15 @@ class Site(Browser):
 
     def files(self) -> list[str]:
         """Return the paths of all files below the copy's folder, no link followed."""
-        return sorted(path.as_posix() for path, _ in self._written.files())
+        return sorted(path.as_posix() for path, _ in self._files())
+
+    def _files(self) -> Iterator[tuple[PurePath, int]]:
+        """Give what `Written.files` does. Raises `Crashed` where no walk comes to an end."""
+        try:
+            yield from self._written.files()
+        except (OSError, RecursionError):  # os.fwalk calls itself, and keeps each folder open
+            what = "the lesson's folder", "files in it", "too many folders in folders"
+            raise Crashed(*what) from None
 
     def write(self, path: str, text: str | bytes) -> None:
         """Write a file below the copy's folder, where the folders of its path are already.
@@ -232,9 +240,7 @@ class Site(Browser):
         """
         try:
             with self._parent(PurePath(path)) as (folder, name):
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-                with open(os.open(name, flags, dir_fd=folder), "rb") as file:
-                    return file.read(SIZE_LIMIT).decode("utf-8")
+                return read_file(name, SIZE_LIMIT, folder).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CheckFailed(f"The file {path}", "a text", str(error)) from None
 

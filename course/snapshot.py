@@ -167,7 +167,7 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
                         f"{folder} holds more than {SIZE_LIMIT >> 20} MiB, which no lesson needs. "
                         "Move what does not belong to the lesson out of it."
                     )
-    except RecursionError:
+    except (OSError, RecursionError):  # os.fwalk calls itself, and keeps each folder open
         raise CourseError(f"{folder} has too many folders in folders.") from None
     finally:
         os.close(top)

@@ -1099,7 +1099,7 @@ def test_each_submission_has_its_core(course: Course, tmp_path: Path) -> None:
 
     cores = [str([core]) for core in sorted(os.sched_getaffinity(0))]
     grades = _grades(course, tmp_path, tell_cores)
-    assert {grade.notes[0] for grade in grades} <= set(cores)
+    assert {grade.notes[0] for grade in grades} == set(cores[:2])
     grader = GraderOf(course, Rules(), tmp_path / "kept", sandboxed=False)
     grader.how = tell_cores
     (alone,) = grader.grade((Submission("cyd", tmp_path),))

@@ -663,6 +663,31 @@ def test_what_prepares_a_copy_makes_nothing_of_what_is_elsewhere(
     assert ready.copy.files.keys() == {"manage.py", "instance/new"}
 
 
+DEEP = """
+import os
+for _ in range(1500):
+    os.mkdir("d")
+    os.chdir("d")
+"""
+
+
+def test_more_folders_in_folders_than_can_be_walked_are_the_programs_fault(
+    distrusted: tuple[Site, Path],
+) -> None:
+    """The newest Pythons can walk them; none may fail in another way."""
+    site, _ = distrusted
+    site.write("deep.py", DEEP)
+    site.run("deep.py").exits(0)
+    for walk in (site.files, site.new_database):
+        try:
+            walk()
+        except Crashed as error:
+            assert "got too many folders in folders" in str(error)
+    copy = Snapshot({"manage.py": DEEP.encode()})
+    ready = prepare(site._runner.forks, copy, ("python manage.py create_db",))
+    assert ready.copy.files == copy.files
+
+
 FORBIDDEN = """
 import ctypes, os, platform
 libc = ctypes.CDLL(None, use_errno=True)
