@@ -64,7 +64,7 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
         raise CourseError(f"No lesson comes before lesson {lesson.number}: begin it without that.")
     if given.isdecimal():
         earlier = course.lesson(int(given))
-        folder = copies.existing(earlier)
+        folder = earlier.work
     else:
         folder = Path(given)
         named = [each for each in course.lessons if each.folder == folder.name.partition(".")[0]]
@@ -74,7 +74,7 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
             f"Lesson {lesson.number} can go on with an earlier lesson of yours, "
             f"and {given} is of lesson {earlier.number}."
         )
-    return folder, earlier
+    return (copies.existing(earlier) if given.isdecimal() else folder), earlier
 
 
 def update(lesson: Lesson) -> Outcome | None:
