@@ -392,7 +392,8 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
     [
         (0, "0", "No lesson comes before lesson 0"),
         (1, "1", "of lesson 1"),
-        (1, "2", "of lesson 2"),
+        (1, "2", "and 2 is of lesson 2"),
+        (1, "7", "and 7 is of lesson 7"),  # of which there is no copy either
         (1, "99", "There is no lesson 99"),
         (2, "0", "You have no copy of lesson 0"),
         (2, "nowhere", "There is no folder nowhere"),
