@@ -20,7 +20,7 @@ from course import console, copies, diffs, updates
 from course.catalog import ROOT, Course, Lesson, load
 from course.console import command, say
 from course.errors import CourseError
-from course.processes import ForkServers, ScratchFolder
+from course.processes import STOPPED_BY, ForkServers, ScratchFolder
 from course.progress import Progress
 from course.release import edited
 from course.snapshot import Snapshot, take
@@ -32,7 +32,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Who is told to end, or whose terminal is closed, ends as by Ctrl-C."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in STOPPED_BY:
             if signal.getsignal(number) == signal.SIG_DFL:  # nohup has the second ignored
                 signal.signal(number, signal.default_int_handler)
         try:

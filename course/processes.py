@@ -47,6 +47,9 @@ FACTS_LIMIT = 1024 * 1024
 ANSWER_SECONDS = 15.0
 """How long what watches over a job may take to answer, which takes no time as a rule."""
 
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals by which a command is asked to stop."""
+
 SCRATCH = "flask-"
 """What the name of a scratch folder begins with."""
 
@@ -463,21 +466,25 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def fork() -> int:
-    """Fork as `os.fork` does. After a Ctrl-C that comes meanwhile there is no child.
+    """Fork as `os.fork` does. After a signal that asks us to stop meanwhile there is no child.
 
-    Raises `KeyboardInterrupt` then, where that is what Ctrl-C does. Of itself Python would lose
-    it: an exception in what runs after a fork, such as logging's, is printed and forgotten
+    Raises `KeyboardInterrupt` then, where that is what the signal does. Of itself Python would
+    lose it: an exception in what runs after a fork, such as logging's, is printed and forgotten
     (https://docs.python.org/3/library/os.html#os.register_at_fork).
     """
-    came = []
-    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in STOPPED_BY}
+    raising = [number for number, handler in before.items() if callable(handler)]
+    for number in raising:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
         pid = os.fork()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in raising:
+            signal.signal(number, before[number])
     if came and pid:
         try:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
         except BaseException:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

@@ -988,13 +988,15 @@ def test_what_cannot_be_graded_is_said(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_stops_us_in_the_middle_of_a_fork_is_not_lost(number: int) -> None:
     """What modules run after a fork, such as logging, would swallow it; no child is left."""
     code = """
         import os, signal, sys
         sys.path.insert(0, sys.argv[1])
         from course.processes import fork
-        os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGINT))
+        signal.signal(int(sys.argv[2]), signal.default_int_handler)
+        os.register_at_fork(after_in_parent=lambda: signal.raise_signal(int(sys.argv[2])))
         try:
             if fork() == 0:
                 signal.pause()
@@ -1004,7 +1006,7 @@ def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost() -> None:
             except ChildProcessError:
                 print("interrupted, and no child")
     """
-    argv = [sys.executable, "-c", textwrap.dedent(code), str(ROOT)]
+    argv = [sys.executable, "-c", textwrap.dedent(code), str(ROOT), str(int(number))]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted, and no child\n", "")
 
