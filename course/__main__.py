@@ -51,4 +51,7 @@ def too_old(arguments):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before there is anyone to say a sentence
+        sys.exit(130)

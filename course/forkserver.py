@@ -52,7 +52,9 @@ def main(door: str, distrusted: str, imports: list[str]) -> None:
             importlib.import_module(name)
         for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:
             del sys.modules[name]  # a student may have a module of that name
-        print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
+        imported = sorted({name.partition(".")[0] for name in sys.modules})
+        with contextlib.suppress(BrokenPipeError):  # who has started us has ended
+            os.write(1, json.dumps(imported).encode() + b"\n")
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away ended supervisors
         let_others_look(False)
         gc.freeze()  # what is imported is never freed: its memory stays shared with the children

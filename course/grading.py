@@ -24,10 +24,11 @@ from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
 from course.job import die_with_parent
-from course.processes import ForkServers, ScratchFolder, fork
+from course.processes import ForkServers, ScratchFolder, fork, noting_stops
 from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.submissions import Submission
+from course.supervisor import adopt_orphans, children, kill_orphans
 from course.verdicts import CRASHED, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
 
 GRADED = "graded"
@@ -108,7 +109,8 @@ class Grader:
     def grade(self, found: tuple[Submission, ...]) -> Iterator[Grade]:
         """Yield the grade of each submission when it is there.
 
-        Raises `CourseError` where `kept` cannot be written.
+        Raises `CourseError` where `kept` cannot be written, and `KeyboardInterrupt`, of what is
+        told to stop, only here: what was begun is undone.
         """
         try:
             self.kept.mkdir(parents=True, exist_ok=True)
@@ -116,9 +118,13 @@ class Grader:
             raise CourseError(f"{self.kept} cannot be written: {error.strerror}.") from error
         waiting = list(reversed(found))
         running: list[_Running] = []
-        with ScratchFolder() as scratch:
+        adopt_orphans()  # what bubblewrap leaves where it is killed while it starts
+        others = children()
+        with noting_stops() as stopped, ScratchFolder() as scratch:
             try:
                 while waiting or running:
+                    if stopped:
+                        raise KeyboardInterrupt
                     while waiting and len(running) < CORES:
                         core = min(set(range(CORES)) - {each.core for each in running})
                         alone = len(found) == 1  # it may have them all
@@ -126,6 +132,7 @@ class Grader:
                     for each in _ready(running):
                         if each.over():
                             running.remove(each)
+                            kill_orphans(others | {other.pid for other in running})
                             if not each.was_kept:
                                 self._keep(each.grade)
                             yield each.grade
@@ -134,6 +141,7 @@ class Grader:
                 for each in running:
                     each.kill()
                     each.put_away()
+                kill_orphans(others)
                 files.remove(Path(scratch))
 
     def stored(self, name: str) -> Grade | None:
@@ -275,8 +283,8 @@ class _Running:
         self._began = self._heard = time.monotonic()
         self.scratch = Path(tempfile.mkdtemp(dir=scratch))
         self.pipe, write = os.pipe()
-        self._pid = fork()
-        if self._pid == 0:
+        self.pid = fork()
+        if self.pid == 0:
             os.close(self.pipe)
             _be_child(grader, submission, self.scratch, write, None if alone else core)
         os.close(write)
@@ -316,13 +324,13 @@ class _Running:
     def kill(self) -> None:
         """End the process, and with it all that it has started."""
         with suppress(ProcessLookupError):  # it leads no group yet
-            os.killpg(self._pid, signal.SIGKILL)
-        os.kill(self._pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
     def put_away(self) -> int:
         """Wait for the process's end; return its exit code."""
         os.close(self.pipe)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def _take(self, told: dict[str, Any]) -> None:
         if "lesson" in told:

@@ -465,23 +465,33 @@ def environment(scratch: Path) -> dict[str, str]:
     }
 
 
-def fork() -> int:
-    """Fork as `os.fork` does. After a signal that asks us to stop meanwhile there is no child.
+@contextlib.contextmanager
+def noting_stops() -> Iterator[list[int]]:
+    """While this lasts, note the signals that ask us to stop, in a list, and go on.
 
-    Raises `KeyboardInterrupt` then, where that is what the signal does. Of itself Python would
-    lose it: an exception in what runs after a fork, such as logging's, is printed and forgotten
+    An exception of theirs might come anywhere: in the midst of removing a folder, shutil makes
+    another one of it; in what runs after a fork, such as logging's, it is printed and forgotten
     (https://docs.python.org/3/library/os.html#os.register_at_fork).
     """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in STOPPED_BY}
-    raising = [number for number, handler in before.items() if callable(handler)]
-    for number in raising:
+    handled = [number for number, handler in before.items() if callable(handler)]
+    for number in handled:
         signal.signal(number, lambda number, _: came.append(number))
     try:
-        pid = os.fork()
+        yield came
     finally:
-        for number in raising:
+        for number in handled:
             signal.signal(number, before[number])
+
+
+def fork() -> int:
+    """Fork as `os.fork` does. After a signal that asks us to stop meanwhile there is no child.
+
+    Raises `KeyboardInterrupt` then, where that is what the signal does.
+    """
+    with noting_stops() as came:
+        pid = os.fork()
     if came and pid:
         try:
             signal.raise_signal(came[0])

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Set
 from typing import Any
 
 from course.job import receive, run_job
@@ -150,7 +151,7 @@ def _see_to_its_end(
             _dump_frames(child.pid, output)
         _kill(child.pid)
         code = child.wait() if ended is None else ended
-    kill_orphans(child.spared)
+    kill_orphans({child.spared})
     output.take_what_is_left()
     output.tell(control, code=code, reason=reason)
 
@@ -179,7 +180,10 @@ def _watch(
             if code is not None:
                 return code, reason
         if control in readable:
-            order, passed, *_ = socket.recv_fds(control, 1, 1)
+            try:
+                order, passed, *_ = socket.recv_fds(control, 1, 1)
+            except OSError:  # it was closed before all of what we told was read
+                return None, "stopped"
             if order == b"o":
                 output.tell(control)
             elif order == b"f" and zygote:
@@ -277,15 +281,19 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)  # it may not have come as far as its own session
 
 
-def kill_orphans(spared: int = 0) -> None:
-    """Kill what is left in other sessions, until nothing is but the `spared` process (Linux)."""
-    children = f"/proc/self/task/{os.getpid()}/children"
-    while os.path.exists(children):
-        with open(children) as file:
-            pids = [int(pid) for pid in file.read().split() if int(pid) != spared]
-        if not pids:
-            return
-        for pid in pids:
+def children() -> set[int]:
+    """Return the processes whose parent is this one (Linux; elsewhere none)."""
+    path = f"/proc/self/task/{os.getpid()}/children"
+    if not os.path.exists(path):
+        return set()
+    with open(path) as file:
+        return set(map(int, file.read().split()))
+
+
+def kill_orphans(spared: Set[int] = frozenset()) -> None:
+    """Kill what is left in other sessions, until nothing is but the `spared` processes (Linux)."""
+    while found := children() - spared:
+        for pid in found:
             _kill(pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)

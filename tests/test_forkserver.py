@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -68,6 +69,26 @@ def test_a_supervisor_that_is_killed_is_replaced(forks: ForkServer, tmp_path: Pa
     for _ in range(3):
         os.kill(supervisor(forks, tmp_path), signal.SIGKILL)
     supervisor(forks, tmp_path)
+
+
+def test_who_closes_before_all_is_read_ends_the_job_alone(
+    forks: ForkServer, tmp_path: Path
+) -> None:
+    (tmp_path / "waits.py").write_text(
+        "import os, signal\nprint(os.getpid(), os.getppid(), flush=True)\nsignal.pause()\n"
+    )
+    program = forks.start(Job(["waits.py"], tmp_path), tmp_path)
+    while not (told := program.output()[0]):
+        pass
+    job, supervisor = map(int, told.split())
+    ended = os.pidfd_open(job)
+    program._control.sendall(b"o")
+    select.select([program._control], [], [])
+    program._replies.close()
+    program._control.close()
+    assert select.select([ended], [], [], 10)[0]
+    os.close(ended)
+    os.kill(supervisor, 0)  # it lives
 
 
 def test_a_program_may_wrap_its_output_anew(forks: ForkServer, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
+from conftest import ROOT, until
+from services import program
 
 from course import console
 from course.catalog import Course
@@ -309,3 +311,32 @@ def test_stopped_it_says_how_far_it_is(number: int, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert err == "Stopped. 2 of 3 are graded; the same command goes on from there.\n"
     assert "No rules file: a point a task, nothing is late.\n" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no bubblewrap")
+def test_stopped_while_a_sandbox_starts_it_leaves_nothing(tmp_path: Path) -> None:
+    """Where bubblewrap is killed early, the process that it has forked waits for it for ever."""
+    bwrap = program("bwrap", "bubblewrap")
+    pids = tmp_path / "pids"
+    starts = tmp_path / "bin" / "bwrap"
+    starts.parent.mkdir()
+    starts.write_text(
+        f"""#!/bin/sh
+        case "$*" in *"--help" | *"-c pass") exec "{bwrap}" "$@";; esac
+        setsid sleep 1000 &
+        echo $$ $! >"{pids}.new"; mv "{pids}.new" "{pids}"
+        exec sleep 1000
+        """
+    )
+    starts.chmod(0o755)
+    shutil.copytree(ROOT / "lessons" / "00_request", tmp_path / "in" / "ada" / "00_request")
+    command = [sys.executable, "-m", "course", "grade", str(tmp_path / "in")]
+    env = os.environ | {"PATH": f"{starts.parent}:{os.environ['PATH']}"}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE)
+    until(pids.exists)
+    left = [Path("/proc", pid) for pid in pids.read_text().split()]
+    assert all(each.exists() for each in left)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not any(each.exists() for each in left)
