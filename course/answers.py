@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -294,17 +295,27 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             if self._program.ended() or time.monotonic() > deadline:
-                finished = self._program.kill(too_slow=self._silent)
-                if self._silent and finished.reason == "timeout":
-                    within = f"{expected} within {REQUEST_SECONDS:g} seconds"
-                    trace = read_trace(finished.err, self._written)
-                    raise TimedOut(self._did, within, "a connection, and no answer", str(trace))
+                said = self._program.output()
+                finished = self._program.kill(too_slow=True)
+                if finished.reason == "timeout":
+                    self._raise_if_busy(expected, read_trace(finished.err, self._written))
+                    finished = replace(finished, out=said[0], err=said[1])  # without the frames
                 if "in use" in finished.err:  # which port that is, is nobody's business here
                     raise CheckFailed(self._did, expected, "a server on another port")
                 trace = read_trace(finished.err, self._written)
                 kind = ImportFailed if trace.while_importing else CheckFailed
                 raise kind(self._did, expected, trace.error or last_line(finished), str(trace))
             time.sleep(0.005)
+
+    def _raise_if_busy(self, expected: str, trace: Trace) -> None:
+        """Raise `TimedOut` where the program is at work, and does not just serve elsewhere."""
+        if self._silent:
+            seconds, got = REQUEST_SECONDS, "a connection, and no answer"
+        elif trace.own:
+            seconds, got = START_SECONDS, "nothing"
+        else:
+            return
+        raise TimedOut(self._did, f"{expected} within {seconds:g} seconds", got, str(trace))
 
 
 class _TooSlow(Exception):

@@ -123,7 +123,8 @@ def read_trace(text: str, written: Written) -> Trace:
     dumps = [section for section in sections if not section[0].startswith("Traceback")]
     for section in dumps:
         if frames := _frames(section, written):
-            return Trace(tuple(reversed(frames)), "")
+            last = [line for line in section if _FRAME.match(line)][:1]
+            return Trace(tuple(reversed(frames)), "", own=bool(_frames(last, written)))
     tracebacks = [section for section in sections if section not in dumps]
     section = tracebacks[-1] if tracebacks else text.splitlines()
     frames = _frames(section, written)

@@ -444,6 +444,17 @@ def test_a_server_that_takes_connections_and_does_not_answer(
         server.get("/")
     assert "got a connection, and no answer" in str(raised.value)
     assert "hang" in raised.value.trace
+    site.write("app.py", f"while True:\n    pass\n{text}")
+    with site.runserver("-p", str(port), port=port) as server, pytest.raises(TimedOut) as raised:
+        server.get("/")
+    assert "within 5 seconds, got nothing" in str(raised.value)
+    assert "  app.py, line " in raised.value.trace
+    site.write("app.py", text)
+    with site.runserver("-p", str(free_port()), port=port) as server:
+        with pytest.raises(CheckFailed) as failed:
+            server.get("/")
+        assert type(failed.value) is CheckFailed
+    assert "got Press CTRL+C to quit" in str(failed.value)
     coloured = Finished(0, "ended", "", "\x1b[33mPress CTRL+C to quit\x1b[0m\n")
     assert last_line(coloured) == "Press CTRL+C to quit"
 
