@@ -60,7 +60,7 @@ _OURS = ("checks", "course", "lessons", "solutions", "tests")
 """Folders of the course, which someone may hand in with the whole of it: none has their work."""
 
 _LITTER = frozenset({"desktop.ini", "thumbs.db", "__macosx"})
-"""What systems leave in folders, as well as names that begin with a dot."""
+"""What systems leave in folders, as well as names that begin with a dot, or, of Office, with ~$."""
 
 _HOOKS = frozenset({"sitecustomize.py", "usercustomize.py", PROBE})
 """Files that Python, or a check, would run by their names: no lesson has them."""
@@ -136,7 +136,7 @@ def _unwrapped(path: Path) -> Path:
 
 
 def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith((".", "~$")) or name.lower() in _LITTER
 
 
 def read(submission: Submission, course: Course) -> Work:

@@ -795,7 +795,7 @@ def test_a_copy_for_the_terminal_is_the_only_one(tmp_path: Path, course: Course)
 
 
 def test_litter_is_no_submission(tmp_path: Path, course: Course) -> None:
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "ada.zip"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "~$marks.xlsx", "ada.zip"):
         (tmp_path / name).touch()
     assert [each.name for each in find(tmp_path, course)] == ["ada"]
 
