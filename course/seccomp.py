@@ -26,8 +26,13 @@ _FORBIDDEN = {
 }  # fmt: skip
 """Calls that no lesson needs, with their numbers on x86_64 and on aarch64."""
 
+_SOCKET = (41, 198)
+_FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK: a sandbox has a network of its own for each of these.
+It has none for others: by AF_VSOCK, a virtual machine is heard by its host."""
+
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER_AT, _ARCHITECTURE_AT = 0, 4  # in the `seccomp_data` of a call
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENT_AT = 0, 4, 16  # in the `seccomp_data` of a call
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # with EPERM
 _X32 = 0x40000000  # on x86_64, calls of another kind have numbers from here on
 
@@ -39,13 +44,17 @@ def rules() -> bytes:
         return _step(_RETURN, _ALLOW)
     column = list(_ARCHITECTURES).index(machine)
     tests = [(_AT_LEAST, _X32), *((_EQUAL, numbers[column]) for numbers in _FORBIDDEN.values())]
+    more = len(_FAMILIES) + 2  # steps about sockets
     steps = [
         _step(_LOAD, _ARCHITECTURE_AT),
-        _step(_EQUAL, _ARCHITECTURES[machine], no=len(tests) + 2),
+        _step(_EQUAL, _ARCHITECTURES[machine], no=len(tests) + 1 + more),
         _step(_LOAD, _NUMBER_AT),
-        *(_step(kind, k, yes=len(tests) - at) for at, (kind, k) in enumerate(tests)),
-        _step(_RETURN, _ALLOW),
+        *(_step(kind, k, yes=len(tests) - at + more - 1) for at, (kind, k) in enumerate(tests)),
+        _step(_EQUAL, _SOCKET[column], no=len(_FAMILIES) + 2),
+        _step(_LOAD, _ARGUMENT_AT),
+        *(_step(_EQUAL, k, yes=len(_FAMILIES) - at) for at, k in enumerate(_FAMILIES)),
         _step(_RETURN, _REFUSE),
+        _step(_RETURN, _ALLOW),
     ]
     return b"".join(steps)
 

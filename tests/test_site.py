@@ -705,7 +705,7 @@ def test_more_folders_in_folders_than_can_be_walked_are_the_programs_fault(
 
 
 FORBIDDEN = """
-import ctypes, os, platform
+import ctypes, os, platform, socket
 libc = ctypes.CDLL(None, use_errno=True)
 numbers = {"x86_64": (29, 250, 101), "aarch64": (194, 219, 117)}[platform.machine()]
 
@@ -718,14 +718,18 @@ def refused(call):
 print(refused(lambda: os.memfd_create("m")), refused(lambda: os.sched_setaffinity(0, {0})), *(
     libc.syscall(number, 0, 0, 0, 0) == -1 and ctypes.get_errno() == 1 for number in numbers
 ))
+print(*(refused(lambda: socket.socket(family, 2)) for family in (38, 40)))  # AF_ALG, AF_VSOCK
+print(*(refused(lambda: socket.socket(family, 2)) for family in (1, 2, 10, 16)), *socket.socketpair())
 """
 
 
 def test_what_no_limit_counts_is_forbidden(distrusted: tuple[Site, Path]) -> None:
-    """Memory and keys that are nobody's, other cores, other processes."""
+    """Memory and keys that are nobody's, other cores, other processes, ways to the host."""
     site, _ = distrusted
     site.write("ask.py", FORBIDDEN)
-    assert site.run("ask.py").exits(0).out.split() == ["True"] * 5
+    alone, ways, usual = site.run("ask.py").exits(0).out.splitlines()
+    assert (alone.split(), ways.split()) == (["True"] * 5, ["True"] * 2)
+    assert usual.startswith("None None None None <socket.socket")
 
 
 OUTLIVES = """
