@@ -159,6 +159,20 @@ for module in [module for module in modules if hasattr(module, "time")]:
 print(json.dumps([state() for _ in range(4)]))
 """
 
+FULL = """
+import App
+
+client = App.create_app({"CACHE_TYPE": "SimpleCache", "CACHE_THRESHOLD": 10}).test_client()
+
+def state():
+    return client.get("/stats").headers.get("X-Cache", "none").lower()
+
+for number in range(30):
+    client.post("/todos", data={"title": f"Todo {number}"})
+    state()
+print([state() for _ in range(3)][-1])
+"""
+
 AT_ONCE = """
 import os, sys, threading, time
 from sqlalchemy import Engine, event
@@ -498,6 +512,13 @@ def test_after_the_timeout(site: Site) -> None:
     did = "GET /stats two days after the last write and the last visit, four times"
     expect(states[0] == "miss", did, "X-Cache: miss at first", ", ".join(states))
     expect(states[-2:] == ["hit", "hit"], did, "X-Cache: hit from the third on", ", ".join(states))
+
+
+def test_a_full_cache(site: Site) -> None:
+    """What is kept of old numbers does not push out what the new ones are found by."""
+    did = "GET /stats, after 30 writes and visits, where the cache holds 10 entries"
+    state = site.probe(did, FULL).exits(0).out.split()[-1]
+    expect(state == "hit", did, "X-Cache: hit", state)
 
 
 def test_without_a_cache(site: Site) -> None:

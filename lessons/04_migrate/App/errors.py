@@ -4,6 +4,8 @@ from flask import render_template
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
+from App.ext import db
+
 
 def init_app(app):
     app.register_error_handler(HTTPException, show_error)
@@ -11,6 +13,7 @@ def init_app(app):
 
 
 def show_error(error):
+    db.session.rollback()  # what has failed is given up: the page may read the database too
     response = error.get_response()  # has the error's headers too: a 405 says what is allowed
     response.data = render_template("error.html", error=error)
     return response

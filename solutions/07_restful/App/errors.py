@@ -5,6 +5,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from App.apis import in_api
+from App.ext import db
 
 
 def init_app(app):
@@ -13,6 +14,7 @@ def init_app(app):
 
 
 def show_error(error):
+    db.session.rollback()  # what has failed is given up: the page may read the database too
     response = error.get_response()  # has the error's headers too: a 405 says what is allowed
     if in_api():
         told = {"message": error.description, "errors": {}}

@@ -12,6 +12,8 @@ from App.models.todo import Todo
 from App.models.user import User
 
 MOST_USERS = 10
+TEN_YEARS = 10 * 365 * 24 * 60 * 60
+"""In seconds. A full cache throws out what ends first, and takes 0, "no end", for the first."""
 
 counting = Lock()
 
@@ -20,6 +22,7 @@ def get_statistics(since):
     """Return the numbers of all todos; those by day begin with the date `since`.
 
     g.cache is "hit" or "miss" afterwards. Many may ask at once: one counts, the others wait for it.
+    What the caller has not committed is rolled back.
     """
     g.cache = "hit"
     if db.session.registry.has():  # not so for a guest, who has asked the database nothing
@@ -50,9 +53,9 @@ def last_change():
     """Return a text that is another one after each change."""
     change = cache.get("last_change")
     if change is None:  # a cold cache, or a change
-        # Not set: two processes must not have one each. And without a time limit, since
-        # FileSystemCache's add takes what has expired for what is there.
-        cache.add("last_change", uuid4().hex, timeout=0)
+        # Added, not set: the text of a process that was faster holds. And for longer than all else
+        # here, since FileSystemCache's add takes what has expired for what is there.
+        cache.add("last_change", uuid4().hex, timeout=TEN_YEARS)
         change = cache.get("last_change") or uuid4().hex  # another change, in just this moment
     return change
 
