@@ -263,3 +263,32 @@ def test_the_folder_migrations_is_what_init_writes(lesson, run, tmp_path):
         assert (lesson.solution / "migrations" / name).read_bytes() == written, name
     kept = take(lesson.solution / "migrations").files
     assert {name for name in kept if not name.startswith("versions/")} == set(WRITTEN_BY_INIT)
+
+
+IN_A_PROGRAM = """
+import os
+os.environ["APP_ENV"] = "development"
+from flask_migrate import upgrade
+from sqlalchemy import text
+from App import create_app
+from App.ext import db
+
+app = create_app({"SQLALCHEMY_DATABASE_URI": "sqlite:///another.db"})
+with app.app_context():
+    upgrade()
+    print("keys", db.session.scalar(text("PRAGMA foreign_keys")))
+    with db.engine.connect() as writes:
+        row = "INSERT INTO todo (title, completed, created_at) VALUES ('Tea', 0, 0)"
+        writes.exec_driver_sql(row)
+        print("reads", db.session.scalar(text("SELECT count(*) FROM todo")))
+        writes.rollback()
+"""
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.folder)
+def test_a_program_that_upgrades_goes_on_as_usual(lesson, run, tmp_path):
+    """As a fixture of pytest's does: foreign keys hold, and who reads waits for no one."""
+    folder = copy_of(lesson, tmp_path / "lesson")
+    (folder / "upgrades.py").write_text(IN_A_PROGRAM)
+    done = run(folder, "upgrades.py")
+    assert done.out == "keys 1\nreads 0\n", done.err

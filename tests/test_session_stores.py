@@ -65,6 +65,33 @@ def test_redis_lets_sessions_expire(redis: str, sites: Callable[[str], Site]) ->
     site.get("/").shows("been here 1 time")
 
 
+UNDER_WAY = """
+from flask import request
+from App import create_app
+
+app = create_app()
+ann, thief, other = (app.test_client() for _ in range(3))
+
+@app.before_request
+def log_out_meanwhile():
+    if request.args.get("slow"):
+        print("logout", other.post("/logout").status_code)
+
+ann.post("/register", data={"name": "Ann", "password": "correct horse battery"})
+for client in (thief, other):
+    client.set_cookie("session", ann.get_cookie("session").value)
+print("before", thief.get("/account").status_code)
+print("visit", ann.get("/?slow=1").status_code)
+print("after", thief.get("/account").status_code)
+"""
+
+
+def test_a_request_under_way_undoes_no_logout(sites: Callable[[str], Site]) -> None:
+    """It ends after the logout, and saves its session: in the table that is not there anew."""
+    said = sites("database").probe("the script", UNDER_WAY).exits(0).out
+    assert said.splitlines() == ["before 200", "logout 302", "visit 200", "after 302"]
+
+
 def copy_of(site: Site, browser: Browser) -> Browser:
     copy = site.browser()
     copy.cookies |= browser.cookies

@@ -719,7 +719,8 @@ print(refused(lambda: os.memfd_create("m")), refused(lambda: os.sched_setaffinit
     libc.syscall(number, 0, 0, 0, 0) == -1 and ctypes.get_errno() == 1 for number in numbers
 ))
 print(*(refused(lambda: socket.socket(family, 2)) for family in (38, 40)))  # AF_ALG, AF_VSOCK
-print(*(refused(lambda: socket.socket(family, 2)) for family in (1, 2, 10, 16)), *socket.socketpair())
+print(*(refused(lambda: socket.socket(family, 2)) for family in (1, 2, 10, 16)))
+socket.socketpair()
 """
 
 
@@ -729,7 +730,7 @@ def test_what_no_limit_counts_is_forbidden(distrusted: tuple[Site, Path]) -> Non
     site.write("ask.py", FORBIDDEN)
     alone, ways, usual = site.run("ask.py").exits(0).out.splitlines()
     assert (alone.split(), ways.split()) == (["True"] * 5, ["True"] * 2)
-    assert usual.startswith("None None None None <socket.socket")
+    assert usual == "None None None None"
 
 
 OUTLIVES = """

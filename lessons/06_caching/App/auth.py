@@ -34,7 +34,7 @@ def login_required(view):
     def guarded(*args, **kwargs):
         if g.user is None:
             here = request.script_root + request.full_path.rstrip("?")
-            return redirect(url_for("users.log_in", next=here))
+            return redirect(url_for("users.log_in_form", next=here))
         return view(*args, **kwargs)
 
     return guarded

@@ -6,6 +6,7 @@ table again with every create_app(), and makes it where only a migration should.
 
 import hashlib
 
+from flask import request
 from flask_session.base import ServerSideSessionInterface
 from sqlalchemy import delete, insert, select, update
 
@@ -32,11 +33,12 @@ class DatabaseSessions(ServerSideSessionInterface):
 
     def _upsert_session(self, session_lifetime, session, store_id):
         values = {"data": self.serializer.encode(session), "expires_at": now() + session_lifetime}
+        statement = insert(StoredSession).values(id=hashed(store_id))
+        if request.cookies.get(self.get_cookie_name(self.app)) == session.sid:  # it was there
+            # Where a logout has deleted it since, this changes no row, and it stays dead.
+            statement = update(StoredSession).where(same_id(store_id))
         with db.engine.begin() as connection:
-            changed = connection.execute(update(StoredSession).where(same_id(store_id)), values)
-            if not changed.rowcount:
-                new = insert(StoredSession).values(id=hashed(store_id))
-                connection.execute(new, values)
+            connection.execute(statement, values)
 
     def _delete_session(self, store_id):
         with db.engine.begin() as connection:

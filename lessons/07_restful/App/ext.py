@@ -39,13 +39,18 @@ def migrate_whole_or_not_at_all(config):
     Its foreign keys rest meanwhile, because SQLite changes a table by making it anew.
     """
     if db.engine.dialect.name == "sqlite":
-        event.listen(db.engine, "begin", begin_migration)
+        event.listen(db.engine, "begin", begin_migration, once=True)
     return config
 
 
 def begin_migration(connection):
     connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+    event.listen(db.engine, "checkin", end_migration, once=True)  # when it is given back
+
+
+def end_migration(connection, record):
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 @event.listens_for(Engine, "connect")

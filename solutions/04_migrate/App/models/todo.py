@@ -44,7 +44,7 @@ class Todo(db.Model):
             f"title = trim(title) AND length(title) BETWEEN 1 AND {TITLE_LENGTH}",
             name="ck_todo_title",
         ),
-        CheckConstraint(f"priority IN {PRIORITIES}", name="ck_todo_priority"),
+        CheckConstraint("priority IN ('low', 'normal', 'high')", name="ck_todo_priority"),
     )
 
     @classmethod

@@ -46,7 +46,7 @@ class Todo(db.Model):
             f"title = trim(title) AND length(title) BETWEEN 1 AND {TITLE_LENGTH}",
             name="ck_todo_title",
         ),
-        CheckConstraint(f"priority IN {PRIORITIES}", name="ck_todo_priority"),
+        CheckConstraint("priority IN ('low', 'normal', 'high')", name="ck_todo_priority"),
         Index("ix_todo_owner_id_id", "owner_id", "id"),  # for a page of one owner's todos
     )
 
