@@ -431,21 +431,22 @@ def delete_all(carol: Visitor) -> None:
         want(carol.ask("DELETE", "/api/todos"), 204)
 
 
-def quarrel(guest: Visitor, path: str) -> None:
+def quarrel(visitor: Visitor, path: str) -> None:
     """Change a todo that another thread changes too, and delete it."""
     for i in range(8):
-        want(guest.ask("PATCH", f"/api{path}", body={"order": i}), 200, 404)
-        want(guest.ask("POST", path, {"title": f"Mine {i}"}), 302, 303, 404)
-    want(guest.ask("POST", f"{path}/delete"), 302, 303, 404)
+        want(visitor.ask("PATCH", f"/api{path}", body={"order": i}), 200, 404)
+        want(visitor.ask("POST", path, {"title": f"Mine {i}"}), 302, 303, 404)
+    want(visitor.ask("POST", f"{path}/delete"), 302, 303, 404)
 
 
 @in_every_way_but_cookie
 def test_no_write_is_lost_and_nothing_fails_under_load(service: Service) -> None:
     guest = service.visitor()
-    named = {name: service.visitor() for name in ("Ada L.", "Bob", "Carol")}
+    named = {name: service.visitor() for name in ("Ada L.", "Bob", "Carol", "Dora")}
     for name, visitor in named.items():
         visitor.register(name)
-    ada, bob, carol = named.values()
+    ada, bob, carol, dora = named.values()
+    doras = dora.ask("POST", "/api/todos", body={"title": "Dora's?"}).json["id"]
     disputed = guest.ask("POST", "/api/todos", body={"title": "Whose?"}).json["id"]
     want(guest.ask("POST", "/api/todos", body={"title": "Keeps that id from being reused"}), 201)
     before = guest.todos().keys()
@@ -456,6 +457,7 @@ def test_no_write_is_lost_and_nothing_fails_under_load(service: Service) -> None
         others = [pool.submit(come_and_go, bob)]
         others += [pool.submit(delete_all, carol) for _ in range(2)]
         others += [pool.submit(quarrel, guest, f"/todos/{disputed}") for _ in range(2)]
+        others += [pool.submit(quarrel, dora, f"/todos/{doras}") for _ in range(2)]
 
     kept = {id: todo for future in guests for id, todo in future.result().items()}
     for future in others:
@@ -568,6 +570,8 @@ def test_a_proxy_says_where_the_visitor_is(service: Service) -> None:
     for origin, status in [("https://todos.example.org", 3), ("https://example.net", 4)]:
         sent = visitor.ask("POST", "/todos", {"title": "Near"}, Origin=origin, **proxy)
         assert sent.status // 100 == status
+    moved = visitor.get("/", **{"SCRIPT_NAME": "/elsewhere"})
+    assert (moved.status, "/elsewhere" in moved.text) == (200, False)
 
 
 @served("database on PostgreSQL")

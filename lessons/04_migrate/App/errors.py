@@ -2,7 +2,7 @@
 
 from flask import render_template
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import BadHost, HTTPException, NotFound, SecurityError
 
 from App.ext import db
 
@@ -10,6 +10,8 @@ from App.ext import db
 def init_app(app):
     app.register_error_handler(HTTPException, show_error)
     app.register_error_handler(StaleDataError, show_gone)
+    for error in (BadHost, SecurityError):  # without a host of ours, no page can have links
+        app.register_error_handler(error, error.get_response)
 
 
 def show_error(error):

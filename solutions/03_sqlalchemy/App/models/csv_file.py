@@ -11,13 +11,17 @@ COMPLETED = {"yes": True, "no": False, "": False}
 
 def read_csv(path):
     """Return the rows of the file for Todo.add_all, or raise ValueError that names the line."""
-    reader = csv.DictReader(StringIO(read_text(path), newline=""), strict=True)
+    text = read_text(path)
+    reader = csv.DictReader(StringIO(text, newline=""), strict=True)
     try:
         if reader.fieldnames not in (["title"], ["title", "completed"]):
             raise ValueError("The first line names the columns: title,completed.")
         return [read_row(row) for row in reader]
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise ValueError(f"Line {max(reader.line_num, 1)}: {error}") from error
+    except csv.Error as error:  # in a line that is not counted yet, if it is not the end
+        line = min(reader.line_num + 1, len(text.splitlines()))
+        raise ValueError(f"Line {line}: {error}") from error
 
 
 def read_text(path):

@@ -1,4 +1,4 @@
-"""The error pages of the solutions, to someone whose name stands on them, after a failed write."""
+"""What the solutions do beyond what the checks ask: where things fail that are not their fault."""
 
 from __future__ import annotations
 
@@ -32,3 +32,28 @@ def test_after_a_write_that_fails(
     if lesson >= 5:
         page.shows("Ann")
     browser.get("/todos").has_status(200).shows("Tea")
+
+
+@pytest.mark.parametrize("lesson", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("host", ["a..b", ".", "a" * 300])
+def test_a_host_that_is_none(lesson: int, host: str, solution: Callable[[int], Site]) -> None:
+    solution(lesson).get("/", headers={"Host": host}).has_status(400)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('title\n"a"b\n', 2),  # csv itself refuses these
+        ('title\nTea\n"a"b\nCake\n', 3),
+        ('title\nTea\n"Cake\n', 3),
+        ('"title\n', 1),
+        ("title\nTea\n,\n", 3),  # and the lesson these
+        ("", 1),
+    ],
+)
+def test_the_line_of_a_bad_row(text: str, line: int, solution: Callable[[int], Site]) -> None:
+    site = solution(3)
+    site.write("todos.csv", text)
+    said = site.manage("import", "todos.csv")
+    assert f"Line {line}: " in said.out + said.err
+    assert said.code != 0
