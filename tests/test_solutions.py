@@ -57,3 +57,10 @@ def test_the_line_of_a_bad_row(text: str, line: int, solution: Callable[[int], S
     said = site.manage("import", "todos.csv")
     assert f"Line {line}: " in said.out + said.err
     assert said.code != 0
+
+
+def test_a_number_that_no_database_has(solution: Callable[[int], Site]) -> None:
+    site = solution(3)
+    site.manage("seed", "1").exits(0)
+    site.manage("find", "Todo", "-n", "9" * 30).exits(0).prints("Todo 1")
+    site.get("/todos", params={"after": "9" * 30}).has_status(200)

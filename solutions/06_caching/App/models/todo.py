@@ -92,7 +92,7 @@ class Todo(db.Model):
     @classmethod
     def find(cls, text, only_open, limit):
         """Return the newest todos, `limit` at most, whose title contains `text`: everyone's."""
-        todos = select(cls).where(cls.containing(text)).order_by(cls.id.desc()).limit(max(limit, 0))
+        todos = select(cls).where(cls.containing(text)).order_by(cls.id.desc()).limit(bounded(limit))
         return db.session.scalars(todos.where(~cls.completed) if only_open else todos)
 
     @classmethod
@@ -140,5 +140,5 @@ class Todo(db.Model):
         db.session.commit()
 
 
-def bounded(todo_id):
-    return min(max(todo_id, 0), MAX_ID)
+def bounded(number):
+    return min(max(number, 0), MAX_ID)
