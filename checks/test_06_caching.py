@@ -112,7 +112,8 @@ def before_commit(connection):
         thread.join(0.5)
 
 def numbers(page):
-    found = re.search(r"\\d+ of (\\d+) todos", page.text)
+    text = " ".join(re.sub("<[^>]*>", " ", page.text).split())
+    found = re.search(r"\\d+ of (\\d+) todos", text)
     return (found[0], int(found[1])) if found else ("no numbers", 0)
 
 def then():
@@ -291,7 +292,8 @@ TYPES = ("FileSystemCache", "SimpleCache", "RedisCache", "NullCache")
 def test_totals(site: Site) -> None:
     """The page says how many todos there are, whose ever they are, and how many are completed."""
     ann = insert_users(site, "Ann")[0]
-    insert_todos(site, [{"completed": 1}, {"owner": ann}, {"owner": ann}])
+    old = datetime.now(UTC) - timedelta(days=400)
+    insert_todos(site, [{"completed": 1, "created": old}, {"owner": ann}, {"owner": ann}])
     visit(site).shows("1 of 3 todos are completed (33 %)")
     links = navigation(site.get("/todos").has_status(200))
     expect("/stats" in links, "GET /todos", "a link to /stats in the navigation", links)
@@ -372,10 +374,12 @@ def test_own_page(site: Site) -> None:
     ann, bob = site.browser(), site.browser()
     for browser, name in ((ann, "Ann Early"), (bob, "Bob Late")):
         register(browser, name)
-    is_a("miss", visit(ann).shows("Ann Early").hides("Bob Late"))
+    is_a("miss", visit(ann).shows("Ann Early"))
     for browser, shown in ((bob, "Bob Late"), (ann, "Ann Early"), (site, None)):
         page = visit(browser)
         page.did += f" by {shown or 'a guest'}, after Ann Early"
+        for rows in page.html("table"):
+            rows.decompose()  # there may be users without todos in them
         for name in ("Ann Early", "Bob Late"):
             page.shows(name) if name == shown else page.hides(name)
         is_a("hit", page)
@@ -385,7 +389,7 @@ def test_headers_of_a_hit(site: Site) -> None:
     """A page with kept numbers still says Vary: Cookie, and sets a cookie of its visitor's own."""
     site.get("/stats").has_status(200)
     did = "Two visitors of /stats, whose sessions change there"
-    first, second = json.loads(site.probe(did, HEADERS).exits(0).out)
+    first, second = json.loads(site.probe(did, HEADERS).exits(0).out.splitlines()[-1])
     for hit, vary, cookie in (first, second):
         expect(str(hit).lower() == "hit", did, "X-Cache: hit", hit)
         expect("cookie" in str(vary).lower(), did, "Vary: Cookie", vary)
@@ -608,6 +612,7 @@ def shows_now(site: Site, words: str, when: str) -> None:
 def has_rows(page: Page, wanted: list[list[str]], pattern: str) -> None:
     """Expect these rows, of those whose first cell a regular expression matches whole."""
     rows = [[c.get_text().strip() for c in row.select("td, th")] for row in page.html.select("tr")]
+    rows = [row[:2] for row in rows]  # more may stand beside them
     found = [row for row in rows if row and re.fullmatch(pattern, row[0])]
     likely = ", ".join(" ".join(row) for row in wanted)
     expect(

@@ -91,7 +91,7 @@ class Page:
             300 < self.status < 400
             and there.host == "localhost"
             and there.path.rstrip("/") == path,
-            f"a redirect to {path}",
+            f"a redirect to {path or '/'}",
             got,
         )
 
@@ -168,8 +168,10 @@ class Page:
         return CheckFailed(self.did, expected, got, str(trace))
 
     def _read(self) -> str:
-        if self.status >= 400:
+        if self.status >= 500:
             return _status(self.status)
+        if self.status >= 400:  # which may be right
+            return f"{_status(self.status)} with the text {_short(self.words)!r}"
         return f"the text {_short(self.words)!r}" if self.words else "an empty page"
 
 

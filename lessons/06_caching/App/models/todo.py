@@ -92,7 +92,8 @@ class Todo(db.Model):
     @classmethod
     def find(cls, text, only_open, limit):
         """Return the newest todos, `limit` at most, whose title contains `text`: everyone's."""
-        todos = select(cls).where(cls.containing(text)).order_by(cls.id.desc()).limit(bounded(limit))
+        todos = select(cls).where(cls.containing(text)).order_by(cls.id.desc())
+        todos = todos.limit(bounded(limit))
         return db.session.scalars(todos.where(~cls.completed) if only_open else todos)
 
     @classmethod

@@ -1,4 +1,5 @@
 import os
+from datetime import timedelta
 
 KNOWN = "secret"
 SECRET_KEY = os.getenv("SECRET_KEY") or KNOWN
@@ -10,5 +11,7 @@ SQLALCHEMY_DATABASE_URI = os.getenv("DATABASE_URL") or "sqlite:///list.sqlite"
 SESSION_COOKIE_NAME = "visit"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_REFRESH_EACH_REQUEST = False
+PERMANENT_SESSION_LIFETIME = timedelta(weeks=2)
 STORE = os.getenv("SESSION_TYPE") or "files"
 REDIS_URL = os.getenv("REDIS_URL", "redis://localhost")

@@ -61,7 +61,7 @@ def open_up(response):
     response.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "*")
     response.vary.add("Origin")
     response.access_control_expose_headers = ["Location", "Link"]
-    response.access_control_allow_methods = ["GET", "POST", "PATCH", "DELETE"]
+    response.access_control_allow_methods = list(response.allow)
     response.access_control_allow_headers = ["Content-Type"]
 
 
