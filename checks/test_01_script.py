@@ -36,7 +36,7 @@ def test_port_from_config(site: Site) -> None:
     Only this machine reaches it.
     """
     port = free_port()
-    with site.runserver(port=port, env={"PORT": str(port)}) as server:
+    with site.runserver("-R", port=port, env={"PORT": str(port)}) as server:
         expect(server.get("/") == 200, "GET /", "status 200", server.get("/"))
         server.omits("all addresses")
         did = "GET / while another request is under way"
@@ -56,7 +56,7 @@ def setting(site: Site, name: str, port: str = "") -> Command:
 def test_host_and_port(site: Site) -> None:
     """-h and -p win over the configuration, and the debugger is off."""
     port = free_port()
-    with site.runserver("-h", "localhost", "-p", str(port), port=port) as server:
+    with site.runserver("-R", "-h", "localhost", "-p", str(port), port=port) as server:
         server.says(f"http://localhost:{port}")
         status = server.get("/console")
         expect(status == 404, "GET /console without -d", "status 404: no debugger", status)

@@ -100,6 +100,13 @@ class Page:
         found = text in self.words or text in self._glued
         return self._expect(found, f"{text!r} on the page", self._read())
 
+    def tells(self, *texts: str) -> Self:
+        """Expect each of these to be read on the page, which may well be that of an error."""
+        for text in texts:
+            got = f"the text {_short(self.words)!r}"
+            self._expect(text in self.words, f"{text!r} on the error's page", got)
+        return self
+
     def hides(self, text: str) -> Self:
         """Expect `text` not to be read on the page."""
         found = text in self.words or text in self._glued
@@ -150,13 +157,17 @@ class Page:
                 return self._url.join(str(a["href"])).path
         raise self._failed(f"a link with the text {text!r}", self._read())
 
-    def links(self) -> list[str]:
-        """Return where the page leads: every href, src and action, but for data in the page."""
-        return [
-            str(tag[name])
+    def links(self, of: str = "") -> list[str]:
+        """Return where every href, src and action leads that leads to this site, from its root.
+
+        `of` is a CSS selector: only those of the elements that it finds.
+        """
+        found = (
+            self._url.join(str(tag[name]))
             for name in ("href", "src", "action")
-            for tag in self.html.select(f'[{name}]:not([{name}^="data:"])')
-        ]
+            for tag in self.html.select(f"{of}[{name}]")
+        )
+        return [url.raw_path.decode() for url in found if url.host in ("localhost", "127.0.0.1")]
 
     def _expect(self, so: bool, expected: str, got: str) -> Self:
         if not so:

@@ -54,7 +54,8 @@ class Server(script.Server):
     """The development server, on the port of the configuration."""
 
     def __init__(self):
-        super().__init__(app.config["HOST"], app.config["PORT"], threaded=True)
+        host, port = app.config["HOST"], app.config["PORT"]
+        super().__init__(host, port, threaded=True, use_reloader=True)
 
 
 manager.add_command("find", Find)

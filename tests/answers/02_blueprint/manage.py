@@ -12,23 +12,23 @@ import App
 from App.store import Todo, rows
 
 app = App.create_app()
-manager = Manager(app)
-manager.add_command("runserver", Server(app.config["HOST"], app.config["PORT"], threaded=True))
-manager.add_command("urls", ShowUrls)
-manager.add_command("shell", Shell(make_context=lambda: dict(app=app, Todo=Todo, todos=rows)))
+cli = Manager(app)
+cli.add_command("runserver", Server(app.config["HOST"], app.config["PORT"], threaded=True))
+cli.add_command("urls", ShowUrls)
+cli.add_command("shell", Shell(make_context=lambda: dict(app=app, Todo=Todo, todos=rows)))
 
 
-@manager.option("-n", "--limit", type=int, default=None)
-@manager.option("-o", "--open", dest="undone", action="store_true")
-@manager.option("text")
+@cli.option("-n", "--limit", type=int, default=None)
+@cli.option("-o", "--open", dest="undone", action="store_true")
+@cli.option("text")
 def find(text, undone, limit):
     hits = [r for r in rows if text.lower() in r.title.lower() and not (undone and r.done)]
     for row in hits[:limit]:
         print(f"{row.id} {row.title}")
 
 
-@manager.option("path")
-@manager.option("-X", "--method", default="GET")
+@cli.option("path")
+@cli.option("-X", "--method", default="GET")
 def request(path, method):
     with current_app.test_client() as client:
         answer = client.open(path, method=method)
@@ -38,4 +38,4 @@ def request(path, method):
 
 
 if __name__ == "__main__":
-    manager.run()
+    cli.run()
