@@ -18,9 +18,10 @@ if not hasattr(App, "create_app"):
 first, second = App.create_app(), App.create_app({"SITE_NAME": "Given"})
 if first is None:
     raise SystemExit("create_app() returned None: is there a return?")
-print("two apps" if first is not second else "one app")
-print("site", first.config.get("SITE_NAME"), "/", second.config.get("SITE_NAME"))
-print("limit", first.config.get("MAX_CONTENT_LENGTH"))
+print("apps:", "two apps" if first is not second else "the same app twice")
+print("name:", repr(first.config.get("SITE_NAME")))
+print("given name:", repr(second.config.get("SITE_NAME")))
+print("limit:", repr(first.config.get("MAX_CONTENT_LENGTH")))
 """
 
 MANAGER = """
@@ -38,7 +39,15 @@ for manager in vars(manage).values():  # whatever its name
 def test_factory(site: Site) -> None:
     """create_app() makes a new app each time, with the settings of the environment."""
     command = site.probe("create_app()", PROBE, env={"SITE_NAME": "From outside"}).exits(0)
-    command.prints("two apps").prints("site From outside / Given").prints("limit 65536")
+    said = dict(re.findall(r"^(.+): (.+?)\s*$", command.out, re.MULTILINE))
+    outside = 'with SITE_NAME="From outside" in the environment'
+    for name, did, wanted in (
+        ("apps", "create_app(), called twice", "two apps"),
+        ("name", f'create_app().config["SITE_NAME"], {outside}', "'From outside'"),
+        ("given name", 'create_app({"SITE_NAME": "Given"}).config["SITE_NAME"]', "'Given'"),
+        ("limit", 'create_app().config["MAX_CONTENT_LENGTH"]', "65536"),
+    ):
+        expect(said.get(name) == wanted, did, wanted, said.get(name))
 
 
 def test_manage_uses_the_factory(site: Site) -> None:

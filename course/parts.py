@@ -89,6 +89,21 @@ def views(source: Source, endpoint: str) -> Iterator[tuple[Module, Function]]:
                 yield module, function
 
 
+def returns(body: list[ast.stmt]) -> bool:
+    """Tell whether statements end with a return of something, on every way through them."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.Return):
+        return last.value is not None
+    if isinstance(last, ast.If):
+        return returns(last.body) and returns(last.orelse)
+    if isinstance(last, ast.With):
+        return returns(last.body)
+    if isinstance(last, ast.Try):
+        handled = all(returns(handler.body) for handler in last.handlers)
+        return returns(last.finalbody) or (handled and returns(last.orelse or last.body))
+    return isinstance(last, ast.Raise)
+
+
 def commands(source: Source) -> Iterator[tuple[Module, Function]]:
     """Give the functions that Flask-Script calls with options: under `option`, or a class's run."""
     for module in source.modules.values():
