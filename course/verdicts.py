@@ -109,6 +109,8 @@ MOST_FRAMES = 25
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
 _STARTS = ("Traceback (most recent call last)", "Current thread 0x", "Thread 0x")
 _ERROR = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(: .*)?$")
+_FOLLOWS = "Request finalizing failed with an error while handling an error"
+"""What Flask says before an error of an after_request that another error has led to."""
 
 
 def read_trace(text: str, written: Written) -> Trace:
@@ -126,6 +128,8 @@ def read_trace(text: str, written: Written) -> Trace:
             last = [line for line in section if _FRAME.match(line)][:1]
             return Trace(tuple(reversed(frames)), "", own=bool(_frames(last, written)))
     tracebacks = [section for section in sections if section not in dumps]
+    while len(tracebacks) > 1 and tracebacks[-2][-1].endswith(_FOLLOWS):
+        tracebacks.pop()
     section = tracebacks[-1] if tracebacks else text.splitlines()
     frames = _frames(section, written)
     last = [line for line in section if _FRAME.match(line)][-1:]

@@ -274,6 +274,14 @@ PAIRS = [
         "  app.py, line 1: x\n  SyntaxError: invalid syntax",
     ),
     Pair(
+        "a view without return",
+        "add() (app.py, line",
+        app("POST add /todos", app=VIEW.format("if title:\n        return 1\n    show()")),
+        app("POST add /todos", app=VIEW.format("if title:\n        return 1\n    return show()")),
+        GOT_500.replace("GET", "POST"),
+        "  TypeError: The view function for 'add' did not return a valid response.",
+    ),
+    Pair(
         "a tag that is escaped",
         "In app.py, line 1, + joins a tag",
         files(app="items += '<li>' + escape(title) + '</li>'"),

@@ -163,6 +163,16 @@ def test_timing_needs_no_other_task(course: Course, checker: Checker, copy: Path
     assert states == dict.fromkeys(states, NOT_ATTEMPTED) | {"0.6": PASSED}
 
 
+def test_the_error_that_led_to_another_is_told(
+    course: Course, checker: Checker, copy: Path
+) -> None:
+    """Without what before_request keeps, after_request fails as well, and that is not its fault."""
+    edit(copy, "def start_clock():", "def start_clock(request):")
+    said = check(course, checker, copy)["0.6"].message
+    assert "TypeError: start_clock() missing 1 required positional argument" in said
+    assert "AttributeError" not in said
+
+
 def test_child_that_outlives_its_check(course: Course, checker: Checker, copy: Path) -> None:
     in_view(
         copy,
