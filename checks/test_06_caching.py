@@ -174,6 +174,20 @@ for number in range(30):
 print([state() for _ in range(3)][-1])
 """
 
+LOADS = """
+import os
+from sqlalchemy import event
+import App
+
+app, loaded = App.create_app(), []
+
+@event.listens_for(app.extensions["sqlalchemy"].Model, "load", propagate=True)
+def note(row, context):
+    loaded.append(row)
+
+print(app.test_client().get(os.environ["ASKED"]).status_code, len(loaded))
+"""
+
 AT_ONCE = """
 import os, sys, threading, time
 from sqlalchemy import Engine, event
@@ -320,6 +334,13 @@ def test_by_user(site: Site) -> None:
     insert_todos(site, [{}] * 20)
     wanted = [[f"User {number:02}", str(number)] for number in range(12, 2, -1)]
     has_rows(visit(site), wanted, r"User \d\d")
+
+
+def test_the_database_counts(site: Site) -> None:
+    """The app does not load the todos to count them: of a million, that takes very long."""
+    insert_todos(site, [{}] * 60)
+    did, number = loaded(site, "/stats")
+    expect(number < 60, did, "that the database counts", f"{number} rows that were loaded")
 
 
 # 6.2
@@ -636,6 +657,14 @@ def insert_users(site: Site, *names: str) -> list[int]:
         if names[1:]:
             insert(db, users, [copy | {key: name} for name in names[1:]])
         return [user[0] for user in db.execute(f"SELECT id FROM {users} ORDER BY id")]
+
+
+def loaded(site: Site, path: str) -> tuple[str, int]:
+    """Return how many rows the app makes objects of to answer, and what was done in words."""
+    did = f"GET {path} with 60 todos"
+    status, number = site.probe(did, LOADS, env={"ASKED": path}).exits(0).out.split()[-2:]
+    expect(status == "200", did, "status 200", f"status {status}")
+    return did, int(number)
 
 
 def insert_todos(site: Site, rows: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from checks.test_02_blueprint import blueprint_of, navigation
 from checks.test_03_sqlalchemy import insert, put, table
 from checks.test_05_session import register
-from checks.test_06_caching import shows_now, visit
+from checks.test_06_caching import loaded, shows_now, visit
 from course.answers import Page, expect
 from course.browser import Browser
 from course.site import Site
@@ -464,6 +464,13 @@ def test_pages(site: Site) -> None:
         wanted = [f"Todo {number}" for number in range(newest, oldest - 1, -1)]
         found = titles(listed(page))
         expect(found == wanted, page.did, in_short(wanted), in_short(found))
+
+
+def test_one_page_is_loaded(site: Site) -> None:
+    """Of many todos, those of the page are loaded, and no more than a few beside them."""
+    put(site, [f"Todo {number}" for number in range(1, 61)])
+    did, number = loaded(site, f"{API}?per_page=5")
+    expect(number < 60, did, "about 5 that are loaded", number)
 
 
 def test_link(site: Site) -> None:
