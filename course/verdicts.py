@@ -109,8 +109,12 @@ MOST_FRAMES = 25
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
 _STARTS = ("Traceback (most recent call last)", "Current thread 0x", "Thread 0x")
 _ERROR = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(: .*)?$")
-_FOLLOWS = "Request finalizing failed with an error while handling an error"
-"""What Flask says before an error of an after_request that another error has led to."""
+_FOLLOWS = (
+    "Request finalizing failed with an error while handling an error",
+    "Error on request:",
+)
+"""What Flask, and its server, say before an error that another one has led to. The server says it
+when the answer is out, so it may not be there yet."""
 
 
 def read_trace(text: str, written: Written) -> Trace:

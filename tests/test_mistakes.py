@@ -13,7 +13,17 @@ from course.catalog import Course
 from course.checker import Checker, Result
 from course.processes import ForkServers
 from course.snapshot import take
-from course.verdicts import CRASHED, FAILED, IMPORT_ERROR, NOT_ATTEMPTED, PASSED, TIMED_OUT, Verdict
+from course.verdicts import (
+    CRASHED,
+    FAILED,
+    IMPORT_ERROR,
+    NOT_ATTEMPTED,
+    PASSED,
+    TIMED_OUT,
+    Verdict,
+    read_trace,
+)
+from course.written import Written
 
 OUTLIVES = f"outlives its check {os.getpid()}"
 LIST_VIEW = "def list_todos():\n"
@@ -171,6 +181,16 @@ def test_the_error_that_led_to_another_is_told(
     said = check(course, checker, copy)["0.6"].message
     assert "TypeError: start_clock() missing 1 required positional argument" in said
     assert "AttributeError" not in said
+
+
+def test_what_the_server_says_late_is_not_told(copy: Path) -> None:
+    """It says it when the answer is out: a check that reads a moment sooner is to say the same."""
+    raised = 'Traceback (most recent call last):\n  File "app.py", line 1, in view\nTypeError: {}\n'
+    first, late = raised.format("None is no response"), raised.format("None is not callable")
+    written = Written(take(copy), copy.parent / "written")
+    for text in (first, f"{first}Error on request:\n{late}"):
+        assert read_trace(text, written).error == "TypeError: None is no response"
+    assert read_trace(f"Error on request:\n{late}", written).error.endswith("is not callable")
 
 
 def test_child_that_outlives_its_check(course: Course, checker: Checker, copy: Path) -> None:
