@@ -12,7 +12,7 @@ import manage
 for app in gc.get_objects():
     if issubclass(type(app), flask.Flask):
         value = app.config.get(os.environ["NAME"])
-        print("the text", repr(value)) if isinstance(value, str) else print(repr(value))
+        print("the text " * isinstance(value, str) + repr(value))
 """
 
 

@@ -289,8 +289,8 @@ def test_errors_are_json(site: Site) -> None:
             page.has_header("Allow", r".*\bGET\b.*", "the methods that are allowed")
     page = site.request("POST", API, json={"title": ""})
     is_error(page.has_status(400))
-    told = page.json()["errors"].get("title")
-    expect(bool(told), page.did, 'a message in {"errors": {"title": "…"}}', body(page))
+    named = "title" in told(page)["errors"]
+    expect(named, page.did, 'a message in {"errors": {"title": "…"}}', body(page))
     expect(titles_of(site) == ["Stay"], "What was refused", "nothing stored", titles_of(site))
     links = set(navigation(site.get("/").has_status(200)))
     for path in ("/nowhere", "/nowhere?x=/api/", "/nowhere/api/", "/apiary"):
@@ -470,7 +470,7 @@ def test_one_page_is_loaded(site: Site) -> None:
     """Of many todos, those of the page are loaded, and no more than a few beside them."""
     put(site, [f"Todo {number}" for number in range(1, 61)])
     did, number = loaded(site, f"{API}?per_page=5")
-    expect(number < 60, did, "about 5 that are loaded", number)
+    expect(number <= 20, did, "about 5 that are loaded", number)
 
 
 def test_link(site: Site) -> None:
