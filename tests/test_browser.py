@@ -464,6 +464,7 @@ def test_pages_hinder_nobody(served: Callable, lesson: Lesson) -> None:
     site = served(lesson)
     found = []
     for name, page in pages(site):
+        page.wait_for_load_state()  # where a click led here: without its style, a page has faults
         page.set_viewport_size(PHONE)
         assert page.locator("script").count() == 0, name
         hindrances = [*look_for_barriers(page), *fits(page), *keyboard(page)]
