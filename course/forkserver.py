@@ -48,6 +48,7 @@ def main(door: str, distrusted: str, imports: list[str]) -> None:
             socket.send_fds(listener, [b"f"], folders)
             for folder in folders:
                 os.close(folder)
+        gc.disable()  # else it looks, again and again, at what all stays
         for name in imports:
             importlib.import_module(name)
         for name in [name for name in sys.modules if name.partition(".")[0] == "course"]:
@@ -58,6 +59,7 @@ def main(door: str, distrusted: str, imports: list[str]) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes away ended supervisors
         let_others_look(False)
         gc.freeze()  # what is imported is never freed: its memory stays shared with the children
+        gc.enable()
         adopt_orphans()
         listener.setblocking(False)
         idle: dict[int, bool] = {}  # supervisors, by the pipe on which each tells it

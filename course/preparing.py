@@ -41,11 +41,14 @@ def prepare(
     """Run the first of `ways`, commands such as `python manage.py create_db`, that exits with 0.
 
     Each has a fresh folder, of which nothing is left. That none works is no error here: the student
-    has not written it yet, or `failure` says what is wrong with it. Raises `CourseError` where no
-    program can be run at all.
+    has not written it yet, or `failure` says what is wrong with it. One that takes too long in a
+    sandbox is tried once more: see `Checker.results`. Raises `CourseError` where no program can be
+    run at all.
     """
     failure = ""
-    for way in ways:
+    waiting, patient = list(ways), forks.sandboxed
+    while waiting:
+        way = waiting.pop(0)
         with forks.written(copy) as written:
             folder = written.folder
             job = Job(shlex.split(way)[1:], folder, hidden=hidden)
@@ -56,6 +59,9 @@ def prepare(
                     return Prepared(Snapshot(copy.files | made.files, made.empty), way)
             except (ConnectionError, CourseError):
                 break  # the program has ended what it runs in, or made what nobody can copy
+            if finished.reason == "timeout" and patient:
+                waiting, patient = [way, *waiting], False
+                continue
             failure = failure or _failure(way, finished, written)
             if finished.reason != "ended":
                 break  # an endless loop would be one for the next way too

@@ -33,6 +33,7 @@ from course import checker, diffs, files, grading, reports, sandbox, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
+from course.processes import ForkServers
 from course.rules import Rules
 from course.snapshot import Snapshot, take
 from course.submissions import ARCHIVE_LIMIT, SIZE_LIMIT, Submission, Unreadable, Work, find
@@ -217,11 +218,18 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def graded(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    """Grade, at once, every kind of submission that we could think of."""
+def isolated() -> None:
+    """A machine that can isolate a submission."""
     program("bwrap", "bubblewrap")
     if why_not := sandbox.missing():  # as where a system allows it to nobody
         (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
+
+
+@pytest.fixture(scope="module")
+def graded(
+    isolated: None, course: Course, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Class]:
+    """Grade, at once, every kind of submission that we could think of."""
     base = tmp_path_factory.mktemp("klasse 班")
     folder, canary = base / "handed in", base / "canary"
     folder.mkdir()
@@ -1070,6 +1078,30 @@ def test_the_diff_shows_what_was_changed_whatever_stands_beside(how: str, course
     assert len(shown) < grading.DIFF_LIMIT + 1000
     assert ("are not shown" in shown) == (how == "many files")
     assert ("characters more" in shown) == (how == "an earlier file")
+
+
+LATE_ONCE = """
+import os, time
+try:
+    os.close(os.open("/tmp/begun", os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    pass
+else:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "file"), [(0, "app.py"), (3, "manage.py")])
+def test_who_is_late_once_has_the_mark(
+    number: int, file: str, isolated: None, course: Course
+) -> None:
+    """The machine may have been busy: with the app, or with what prepares the copy."""
+    lesson = course.lesson(number)
+    copy = take(lesson.solution)
+    slow = Snapshot(copy.files | {file: LATE_ONCE.encode() + copy.files[file]})
+    with ForkServers(sandboxed=True) as servers:
+        tasks = checker.Checker(course, servers).check_copy(lesson, slow)
+    assert {task.id: task.message for task in tasks if task.state != PASSED} == {}
 
 
 def test_what_could_not_be_checked_is_graded_again(
