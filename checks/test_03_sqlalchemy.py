@@ -537,7 +537,7 @@ def time_on(page: Page, likely: datetime) -> datetime:
 def put_into_2024(site: Site) -> bool:
     """Have the todos be of 2024 in the database; tell whether a column says the year, as text."""
     with site.database() as db:
-        row = dict(db.execute(f"SELECT * FROM {table(db)}").fetchone())
+        row = dict(db.execute(f"SELECT * FROM {table(db)}").fetchone() or {})
         dated = [name for name, value in row.items() if re.match(r"\d{4}-", str(value))]
         for name in dated:
             db.execute(f"""UPDATE {table(db)} SET "{name}" = '2024' || substr("{name}", 5)""")
@@ -611,7 +611,7 @@ def steps(site: Site, pages: int) -> dict[str, int]:
     follow(site, first, "Oldest")
     paths = ["/todos", address, str(link(first, "Oldest"))]
     command = site.probe("The pages of the list", STEPS, env={"PATHS": json.dumps(paths)}).exits(0)
-    return dict(zip(paths, json.loads(command.out), strict=True))
+    return dict(zip(paths, json.loads(command.out.splitlines()[-1]), strict=True))
 
 
 def commits_once(site: Site, *args: str) -> tuple[Command, int]:

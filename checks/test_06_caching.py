@@ -651,8 +651,9 @@ def insert_users(site: Site, *names: str) -> list[int]:
     register(site.browser(), names[0])
     with site.database() as db:
         users = f'"{foreign_key(db)["table"]}"'
-        row = dict(db.execute(f"SELECT * FROM {users}").fetchone())
-        key = next(column for column, value in row.items() if value == names[0])
+        row = dict(db.execute(f"SELECT * FROM {users}").fetchone() or {})
+        key = next((column for column, value in row.items() if value == names[0]), None)
+        expect(key is not None, "The database", f"a user with the name {names[0]}", row or "none")
         copy = {column: value for column, value in row.items() if column != "id"}
         if names[1:]:
             insert(db, users, [copy | {key: name} for name in names[1:]])

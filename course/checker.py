@@ -45,7 +45,7 @@ LESSON_SECONDS = 120.0
 """How long a run of checks may take, whatever hangs: those that have not begun by then time out."""
 
 BROKEN = "broken"
-"""The state of a check that failed by itself, which is nobody's verdict."""
+"""The state of a check that failed by itself: its task counts as crashed, and says whose fault."""
 
 
 _NO_TABLE = "no such table"
@@ -131,8 +131,7 @@ class Checker:
 
         def heard(check: str, results: dict[str, Result]) -> None:
             for task, own in tasks:
-                sound = all(c in results and results[c].state != BROKEN for c in own)
-                if follower and check in own and sound:
+                if follower and check in own and results.keys() >= set(own):
                     follower.tell(verdict(task, own, results))
 
         following = _Following()
@@ -190,12 +189,6 @@ class Checker:
             raise KeyboardInterrupt
         if plugin.unwanted:
             raise Unwanted
-        for result in plugin.results.values():
-            if result.state == BROKEN:
-                trouble = f"A check itself failed, which is a mistake of ours: {result.said}"
-                if not self.servers.sandboxed:
-                    raise CourseError(trouble)
-                result.state, result.said = CRASHED, trouble  # what was done to it is in one check
         missing = wanted - plugin.results.keys()
         if missing:
             raise CourseError(f"{path} could not be run: {plugin.trouble or sorted(missing)}")
@@ -338,8 +331,9 @@ class _Plugin:
             self.results[item.name] = Result(error.state, said, error.trace, 0, facts, before)
         else:
             where = call.excinfo.traceback[-1]
-            trouble = f"{item.name}: {error!r} ({where.path}, line {where.lineno + 1})"
-            self.results[item.name] = Result(BROKEN, trouble)
+            at = f"{where.path}, line {where.lineno + 1}"
+            said = f"{item.name}: expected a check that works, got {error!r} ({at})."
+            self.results[item.name] = Result(BROKEN, said)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what went wrong before any check ran."""
@@ -407,12 +401,13 @@ def _verdict(
     for check, result in results:
         if result.state != PASSED:
             error = ", line " in result.trace and _NO_TABLE not in result.trace
-            untouched = result.state == FAILED and not error
+            untouched = result.state in (FAILED, BROKEN) and not error
             untouched = untouched and _untouched(task, starter, diagnosis.copy)
             found = result.said, result.trace, result.facts
             if untouched and diagnosis.mend(*found, only="view_below_run"):
                 untouched = False  # it is begun, where nothing comes to it
-            state = NOT_ATTEMPTED if untouched else result.state
+            state = CRASHED if result.state == BROKEN else result.state
+            state = NOT_ATTEMPTED if untouched else state
             # What is not begun has no mistake yet; but an error is one, wherever it stands.
             begun = not untouched or result.trace
             mend = diagnosis.mend(*found) if begun else None
@@ -432,7 +427,9 @@ def _unprepared_message(failure: str, diagnosis: Diagnosis) -> str:
 
 def _message(task: Task, check: str, result: Result, mend: str | None) -> str:
     """Return what was done, expected and seen, and what comes next."""
-    if mend:
+    if result.state == BROKEN:
+        following = "That is a mistake of ours: yours may well be right. Go on with the next task."
+    elif mend:
         following = mend
     elif result.state != FAILED:
         following = f"Mend that, then make check-{task.lesson}."
