@@ -116,10 +116,12 @@ class Checker:
         copy: Snapshot,
         earlier: Lesson | None = None,
         follower: Follower | None = None,
+        until: float | None = None,
     ) -> tuple[Verdict, ...]:
         """Check a copy of `lesson` as it stood at one moment, as `check` does.
 
-        Raises `Unwanted` where the follower has left before the end.
+        Those that have not begun `until` then time out, or else those that have not within
+        LESSON_SECONDS. Raises `Unwanted` where the follower has left before the end.
         """
         of = earlier or lesson
         starter, diagnosis = take(of.starter), Diagnosis(self.course.mistakes, copy)
@@ -137,7 +139,7 @@ class Checker:
         following = _Following()
         if follower:
             following = _Following(frozenset(follower.first.checks), (follower.left,), heard)
-        results = self.results(lesson, copy, of.checks, wanted, following)
+        results = self.results(lesson, copy, of.checks, wanted, following, until)
         return tuple(verdict(task, own, results) for task, own in tasks if own)
 
     def expected(self, lesson: Lesson, of: Lesson) -> frozenset[str]:
@@ -153,6 +155,7 @@ class Checker:
         path: Path,
         wanted: frozenset[str],
         following: _Following | None = None,
+        until: float | None = None,
     ) -> dict[str, Result]:
         """Run the checks named in `wanted`, of those in the file `path`, on a copy of `lesson`.
 
@@ -161,7 +164,7 @@ class Checker:
         busy: nobody looks at such a verdict before it is a mark.
         """
         following = following or _Following()
-        until = time.monotonic() + LESSON_SECONDS
+        until = until or time.monotonic() + LESSON_SECONDS
         results = self._run(lesson, copy, path, wanted, following, until)
         late = frozenset(check for check in wanted if results[check].state == TIMED_OUT)
         if late and self.servers.sandboxed:
@@ -248,8 +251,7 @@ class _Plugin:
     def site(self) -> Iterator[Site]:
         """A fresh copy of the lesson, with all that prepares it."""
         if time.monotonic() > self._until:
-            within = f"their end within {LESSON_SECONDS:g} seconds"
-            raise TimedOut("The checks", within, "some that had not begun")
+            raise TimedOut("The checks", "their end in time", "some that had not begun")
         with self._forks.written(self._ready.copy, self._name) as written:
             site = Site(self._runner, written, self._ways)
             yield site

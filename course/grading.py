@@ -35,7 +35,10 @@ GRADED = "graded"
 TAMPERED = "tampered"
 UNREADABLE = "unreadable"
 
-STEP_SECONDS = LESSON_SECONDS + 60
+EARLIER_SECONDS = 2 * LESSON_SECONDS
+"""How long the checks of all earlier lessons may take: those that have not begun then time out."""
+
+STEP_SECONDS = EARLIER_SECONDS + 60
 """How long a submission's process may be silent: longer than the checks of a lesson can take."""
 
 MEMORY_LIMIT = 4 * 1024 * 1024 * 1024
@@ -74,6 +77,15 @@ class Grade:
     key: str = ""
     """A name for all that the verdicts depend on."""
     seconds: float = 0
+
+    def add(self, more: LessonGrade) -> None:
+        """Add what was found in a lesson. A task that has its verdict already keeps it."""
+        for lesson in self.lessons:
+            if lesson.number == more.number:
+                known = {task.id for task in lesson.tasks}
+                lesson.tasks += [task for task in more.tasks if task.id not in known]
+                return
+        self.lessons.append(more)
 
     def task(self, id_: str) -> Verdict | None:
         """Return the verdict on a task, or None where it was not looked at."""
@@ -169,37 +181,41 @@ class Grader:
         state = TAMPERED if work.tampered else GRADED
         notes = _few([*work.tampered, *work.left_out])
         tell({"state": state, "notes": notes, "due": [lesson.number for lesson in lessons]})
-        trouble = False
+        sound = True
         for lesson in lessons:
-            grade, sound = self._lesson(lesson, work.copies[lesson.number])
-            trouble = trouble or not sound
-            tell({"lesson": asdict(grade)})
-        if not trouble:  # else it is not taken from what is kept, but graded again
+            sound = self._lesson(lesson, work.copies[lesson.number], tell) and sound
+        if sound:  # else it is not taken from what is kept, but graded again
             tell({"key": key})
 
-    def _lesson(self, lesson: Lesson, handed_in: Snapshot) -> tuple[LessonGrade, bool]:
-        """Lay a student's files over the starter, and check what comes of it.
+    def _lesson(
+        self, lesson: Lesson, handed_in: Snapshot, tell: Callable[[dict[str, Any]], None]
+    ) -> bool:
+        """Lay a student's files over the starter, and tell what comes of it, as soon as it comes.
 
-        Tell as well whether that was possible, whatever was found.
+        Return whether that was possible, whatever was found.
         """
         starter = take(lesson.starter)
-        copy = Snapshot(starter.files | handed_in.files)
+        copy = handed_in.over(starter)
         try:
             diff = _shown(diffs.changes(starter, copy), starter)
         except (CourseError, OSError) as error:  # a path that git, or the disk, cannot take
             diff = f"There is no diff: {error}"
-        sound = True
+
+        def found(tasks: list[Verdict]) -> None:
+            short = [replace(task, message=_short(task.message)) for task in tasks]
+            tell({"lesson": asdict(LessonGrade(lesson.number, short, diff))})
+
         try:
             with ForkServers(self.sandboxed) as servers:
                 checker = Checker(self.course, servers)
-                tasks = list(checker.check_copy(lesson, copy))
+                own = list(checker.check_copy(lesson, copy))
+                found(own)
                 if self.rules.checks_earlier(self.course, lesson):
-                    tasks.append(self._earlier(checker, lesson, copy, tasks))
+                    found([self._earlier(checker, lesson, copy, own)])
         except (CourseError, OSError, MemoryError) as error:
-            tasks = self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}")
-            sound = False
-        tasks = [replace(task, message=_short(task.message)) for task in tasks]
-        return LessonGrade(lesson.number, tasks, diff), sound
+            found(self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}"))
+            return False
+        return True
 
     def _earlier(
         self, checker: Checker, lesson: Lesson, copy: Snapshot, own: list[Verdict]
@@ -209,8 +225,11 @@ class Grader:
         id_, title = self.rules.tasks(self.course, lesson)[-1]
         if all(verdict.state != PASSED for verdict in own):  # all that passes was given
             return Verdict(id_, title, NOT_ATTEMPTED, "No task of the lesson itself passes yet.", 0)
+        until = time.monotonic() + EARLIER_SECONDS
         before = self.course.before(lesson)
-        found = [each for one in before for each in checker.check_copy(lesson, copy, one)]
+        found = [
+            each for one in before for each in checker.check_copy(lesson, copy, one, until=until)
+        ]
         lost = [each for each in found if each.state != PASSED]
         seconds = time.perf_counter() - began
         if not lost:
@@ -308,13 +327,12 @@ class _Running:
         if not told:  # for so long that it is late
             self.kill()
         ended = self.put_away()
+        state, said = TIMED_OUT, f"Nothing came for {STEP_SECONDS:g} seconds."
+        if ended != -signal.SIGKILL:
+            state, said = CRASHED, f"What checks it has ended (exit code {ended})."
         for number in self._due:
             lesson = self._grader.course.lesson(number)
-            state, said = TIMED_OUT, f"Nothing came for {STEP_SECONDS:g} seconds."
-            if ended != -signal.SIGKILL:
-                state, said = CRASHED, f"What checks it has ended (exit code {ended})."
-            tasks = self._grader.all_tasks(lesson, state, said)
-            self.grade.lessons.append(LessonGrade(number, tasks))
+            self.grade.add(LessonGrade(number, self._grader.all_tasks(lesson, state, said)))
         if not self.grade.key and not self.grade.notes and not self.grade.lessons:
             self.grade.state, self.grade.notes = UNREADABLE, ["It could not be read in time."]
         if not self.was_kept:
@@ -334,9 +352,7 @@ class _Running:
 
     def _take(self, told: dict[str, Any]) -> None:
         if "lesson" in told:
-            lesson = from_json({"name": "", "lessons": [told["lesson"]]}).lessons[0]
-            self.grade.lessons.append(lesson)
-            self._due.remove(lesson.number)
+            self.grade.add(from_json({"name": "", "lessons": [told["lesson"]]}).lessons[0])
         elif "name" in told:  # what was kept
             self.grade, self.was_kept = from_json(told), True
         else:

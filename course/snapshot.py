@@ -81,6 +81,17 @@ class Snapshot:
             raise ValueError(f"what is to be replaced does not stand once in {path}")
         return Snapshot(self.files | {path: text.replace(old, new).encode()})
 
+    def over(self, other: Snapshot) -> Snapshot:
+        """Return the other's files and these: of the other's, what is in their way is left out."""
+        folders = {parent.as_posix() for path in self.files for parent in PurePath(path).parents}
+        kept = {
+            path: data
+            for path, data in other.files.items()
+            if path not in folders
+            and not any(parent.as_posix() in self.files for parent in PurePath(path).parents)
+        }
+        return Snapshot(kept | self.files)
+
     def with_plain_line_ends(self) -> Snapshot:
         """Return the same files, but that lines which end as on Windows end as elsewhere."""
         return Snapshot({path: plain_line_ends(data) for path, data in self.files.items()})

@@ -1104,6 +1104,60 @@ def test_who_is_late_once_has_the_mark(
     assert {task.id: task.message for task in tasks if task.state != PASSED} == {}
 
 
+@pytest.mark.parametrize("seconds", [1.0, 1000.0], ids=["killed", "ended"])
+def test_what_is_found_before_the_end_counts(
+    seconds: float, course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checks of earlier lessons may take long; those of the lesson itself are done by then."""
+    monkeypatch.setattr(grading, "STEP_SECONDS", seconds)
+    rules, lesson = Rules(), course.lesson(1)
+    own = [Verdict(task.id, task.title, PASSED, "", 0) for task in lesson.tasks]
+
+    def tell_some(tell: Tell) -> None:
+        tell({"due": [1, 2]})
+        tell({"lesson": asdict(grading.LessonGrade(1, own, "a diff"))})
+        if seconds == 1.0:
+            time.sleep(60)
+        os._exit(7)
+
+    for grade in _grades(course, tmp_path, tell_some):
+        first, second = grade.lessons
+        state = TIMED_OUT if seconds == 1.0 else CRASHED
+        assert first.tasks[:-1] == own
+        assert first.diff == "a diff"
+        assert [task.id for task in first.tasks] == [id_ for id_, _ in rules.tasks(course, lesson)]
+        assert first.tasks[-1].state == state
+        assert {task.state for task in second.tasks} == {state}
+
+
+def test_the_checks_of_earlier_lessons_have_one_end(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "EARLIER_SECONDS", 0)
+    lesson = course.lesson(1)
+    take(lesson.solution).write(tmp_path / "class" / "ada" / lesson.folder)
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+    (grade,) = grader.grade(find(tmp_path / "class", course))
+    *own, earlier = grade.lessons[0].tasks
+    assert {task.state for task in own} == {PASSED}
+    assert earlier.state == TIMED_OUT
+    assert "their end in time" in earlier.message
+
+
+@pytest.mark.parametrize("path", ["App/static", "manage.py/x"])
+def test_what_is_in_the_way_of_a_starter_costs_its_own_tasks_alone(
+    path: str, course: Course, tmp_path: Path
+) -> None:
+    """Such as a file by the name of a folder, which an archive may have made of it."""
+    lesson = course.lesson(2)
+    copy = Snapshot({path: b"x"}).over(take(lesson.starter))
+    assert copy.files[path] == b"x"
+    copy.write(tmp_path / "copy")
+    with ForkServers() as servers:
+        tasks = checker.Checker(course, servers).check_copy(lesson, copy)
+    assert not [task.message for task in tasks if "a mistake of ours" in task.message]
+
+
 def test_what_could_not_be_checked_is_graded_again(
     course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
