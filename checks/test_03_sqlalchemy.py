@@ -316,7 +316,9 @@ def test_pages_back(site: Site) -> None:
     page = oldest
     while len(seen) < 45:
         page = follow(site, page, "Newer")
-        seen += listed(page)[::-1]
+        more = listed(page)[::-1]
+        expect(bool(more), page.did, f"the todos after the first {len(seen)}", "none")
+        seen += more
         expect(seen == todos(len(seen)), page.did, f"the todos up to {len(seen)}", listed(page))
     has_links(page, newer=False, older=True)
     shows_todos(follow(site, oldest, "Newest"), 45, 26)

@@ -900,6 +900,16 @@ def browsers_url(location: str) -> str:
     return urljoin("http://localhost/login", text)
 
 
+REDIS_BYTES = 1024 * 1024
+"""Bytes that a small Redis keeps, and that a word may have: a program can send without end."""
+
+REDIS_WORDS = 20
+"""How many words a command may have."""
+
+REDIS_LINE = 32
+"""Bytes of a line that says a number."""
+
+
 class SmallRedis(socketserver.ThreadingTCPServer):
     """As much of Redis as keeps texts under keys."""
 
@@ -918,6 +928,10 @@ class SmallRedis(socketserver.ThreadingTCPServer):
         """Return what Redis says to a command."""
         if name == b"HELLO":
             return b"%3\r\n+server\r\n+redis\r\n+version\r\n+7.0.0\r\n+proto\r\n:3\r\n"
+        if name == b"PING":
+            return b"+PONG\r\n"
+        if sum(map(len, self.kept.values())) + sum(map(len, args)) > REDIS_BYTES:
+            return b"-OOM the memory is full\r\n"
         if name in (b"SET", b"SETEX", b"PSETEX"):
             key, value = args[0], args[1 if name == b"SET" else 2]
             self.kept[key] = value
@@ -934,18 +948,28 @@ class SmallRedis(socketserver.ThreadingTCPServer):
             return b":%d\r\n" % sum(self.kept.pop(key, None) is not None for key in args)
         return b"+OK\r\n"
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: who speaks no Redis, or too much of it, has no connection any more."""
+
 
 class _RedisConnection(socketserver.StreamRequestHandler):
     server: SmallRedis
 
     def handle(self) -> None:
-        while line := self.rfile.readline():
-            words = [self.word() for _ in range(int(line[1:]))]
+        while line := self.rfile.readline(REDIS_LINE):
+            words = [self.word() for _ in range(self.number(line, REDIS_WORDS))]
             self.wfile.write(self.server.answer(words[0].upper(), words[1:]))
 
     def word(self) -> bytes:
-        length = int(self.rfile.readline()[1:])
+        length = self.number(self.rfile.readline(REDIS_LINE), REDIS_BYTES)
         return self.rfile.read(length + 2)[:-2]
+
+    def number(self, line: bytes, most: int) -> int:
+        """Return the number after the first letter of a line. Raises `ValueError` above `most`."""
+        number = int(line[1:])
+        if not 0 < number <= most:
+            raise ValueError
+        return number
 
 
 @contextmanager
@@ -953,5 +977,7 @@ def small_redis(site: Site) -> Iterator[SmallRedis]:
     """Serve a small Redis on a port of its own."""
     with SmallRedis(site.listen()) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
+        try:
+            yield server
+        finally:
+            server.shutdown()

@@ -54,7 +54,7 @@ class Runner:
     def __init__(self, forks: ForkServer, hidden: frozenset[str]) -> None:
         self.forks = forks
         self.hung: dict[str, TimedOut] = {}
-        """Ways to serve that did not start in time once: they are not waited for again."""
+        """Ways to serve that did not start in time as they are: they are not waited for again."""
         self._hidden = hidden
         self._unfit: set[str] = set()  # scripts of which there is no zygote to be had
         self._zygotes: dict[str, _Zygote] = {}

@@ -120,7 +120,7 @@ class Site(Browser):
                 return
             finished = program.wait()
             if way == self._ways[-1] or finished.code != 0:  # not just not written yet
-                raise self._no_start(way, finished)
+                raise self._no_start(job, finished)
 
     def connection(self) -> httpx.Client:
         """Return one more connection to the app that runs. It keeps no cookies: a browser does."""
@@ -358,6 +358,7 @@ class Site(Browser):
             "ended": f"the end of the program ({exit_words(finished.code)})",
             "output": "more than 1 MiB of printed text, where the program was stopped",
             "lost": "the end of the program and of what watches it",
+            "timeout": f"the end of its {SERVE_SECONDS:g} seconds: the check took too long",
         }.get(finished.reason, "a closed connection, as after sys.exit() in a view")
         return Crashed(did, expected, got, self._words(finished))
 
@@ -372,12 +373,13 @@ class Site(Browser):
         except OSError:
             raise ImportFailed(did, f"the file {script}", "no such file") from None
 
-    def _no_start(self, way: list[str], finished: Finished) -> CheckFailed:
-        did = f"python {shlex.join(way)}"
+    def _no_start(self, job: Job, finished: Finished) -> CheckFailed:
+        did = f"python {shlex.join(job.argv)}"
         expected = "the app to serve"
         if finished.reason != "ended" or finished.code <= 0:
             failure = died(did, expected, finished, self._words(finished), START_SECONDS)
-            if isinstance(failure, TimedOut):
+            usual = not (job.env or job.mount or job.broken_route or job.reading_route)
+            if isinstance(failure, TimedOut) and usual:
                 self._runner.hung[did] = failure
             return failure
         trace = read_trace(finished.err, self._written)

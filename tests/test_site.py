@@ -6,30 +6,41 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import pytest
 from conftest import NestedChecker, until
 from services import program
 
+from checks.test_05_session import small_redis
 from course import processes
 from course.answers import Page, last_line
 from course.catalog import Course, load
-from course.checker import Checker
+from course.checker import BROKEN, Checker, Result, _verdict
+from course.diagnosis import Diagnosis
 from course.preparing import prepare
 from course.processes import COMMAND_SECONDS, Finished, ForkServer, ForkServers
 from course.runner import Runner
 from course.sandbox import Sandbox
 from course.site import Site, free_port
 from course.snapshot import Snapshot, take
-from course.verdicts import PASSED, CheckFailed, Crashed, TimedOut, Trace
+from course.verdicts import (
+    CRASHED,
+    NOT_ATTEMPTED,
+    PASSED,
+    CheckFailed,
+    Crashed,
+    TimedOut,
+    Trace,
+)
 from course.written import Written
 
 APP = """
@@ -459,6 +470,43 @@ def test_a_server_that_takes_connections_and_does_not_answer(
     assert last_line(coloured) == "Press CTRL+C to quit"
 
 
+def test_one_slow_start_is_not_taken_for_all(site: Site) -> None:
+    """An app may hang where it has other settings, and be right without them."""
+    text = site.read("app.py")
+    site.write("app.py", f"import os\nwhile os.environ.get('SLOW'):\n    pass\n{text}")
+    with pytest.raises(TimedOut):
+        site.start(env={"SLOW": "1"})
+    site.get("/cookies").has_status(200)
+    site.write("app.py", f"while True:\n    pass\n{text}")
+    with pytest.raises(TimedOut) as first:
+        site.start()
+    with pytest.raises(TimedOut) as second:
+        site.start(env={"SLOW": "1"})
+    assert second.value is first.value
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"*1\r\n$2000000\r\n", b"*99\r\n", b"GET / HTTP/1.1\r\n", b"*1\r\n$" + b"9" * 99],
+)
+def test_a_small_redis_takes_only_so_much(sent: bytes, site: Site, capfd: Any) -> None:
+    with small_redis(site) as redis, socket.create_connection(redis.server_address) as client:
+        client.sendall(sent)
+        assert client.recv(100) == b""
+    assert capfd.readouterr().err == ""
+
+
+def test_a_small_redis_keeps_only_so_much(site: Site) -> None:
+    half = b"x" * 600_000
+    with small_redis(site) as redis, socket.create_connection(redis.server_address) as client:
+        for name, said in ((b"a", b"+OK\r\n"), (b"b", b"-OOM the memory is full\r\n")):
+            client.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\n%s\r\n$600000\r\n%s\r\n" % (name, half))
+            assert client.recv(100) == said
+        client.sendall(b"*1\r\n$4\r\nPING\r\n")
+        assert client.recv(100) == b"+PONG\r\n"
+    assert redis.kept.keys() == {b"a"}
+
+
 def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
     course: Course, checker: Checker
 ) -> None:
@@ -469,6 +517,27 @@ def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
     wanted = frozenset({"test_timing_is_its_own"})
     found = checker.results(lesson, copy, lesson.checks, wanted)
     assert found["test_timing_is_its_own"].state == PASSED
+
+
+def test_a_check_that_fails_by_itself_costs_its_own_task_alone(prepared: Course) -> None:
+    checks = prepared.lesson(0).checks
+    checks.write_text(CHECKS.replace('site.get("/add").has_status(200)', "1 / 0"))
+    names = ("test_empty", "test_no_database")
+    assert states(prepared, 0, APP, *names) == {"test_empty": BROKEN, "test_no_database": PASSED}
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_it_is_said_whose_mistake_that_is(begun: bool, course: Course) -> None:
+    lesson = course.lesson(0)
+    task, starter = lesson.tasks[0], take(lesson.starter)
+    copy = take(lesson.solution) if begun else starter
+    results = [(next(iter(task.checks)), Result(BROKEN, "test_x: got ValueError."))]
+    verdict = _verdict(task, results, starter, Diagnosis(course.mistakes, copy))
+    assert verdict.state == (CRASHED if begun else NOT_ATTEMPTED)
+    assert verdict.message == (
+        "test_x: got ValueError. That is a mistake of ours: yours may well be right. "
+        "Go on with the next task."
+    )
 
 
 # What a program that nobody trusts does with its folder
