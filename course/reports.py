@@ -246,7 +246,8 @@ def _write_table(report: Report, file: Path) -> None:
     ids = [column.id for column in report.columns]
     # Excel takes a CSV file for UTF-8 only if it begins with a byte order mark.
     with file.open("w", encoding="utf-8-sig", errors="replace", newline="") as opened:
-        table = csv.writer(opened)
+        # Quoted, a name is one cell also where a spreadsheet splits lines at something else.
+        table = csv.writer(opened, quoting=csv.QUOTE_ALL)
         table.writerow(["submission", "state", *ids, "points", "late", "score", "of"])
         for grade in report.grades:
             states = [report.state(grade, column) for column in report.columns]

@@ -211,11 +211,12 @@ def test_numbers_have_one_form(report: Report, tmp_path: Path) -> None:
 
 def test_the_table_of_grades_opens_in_excel(report: Report, tmp_path: Path) -> None:
     """Excel takes it for UTF-8 only where it begins with a byte order mark."""
-    report.grades[0].name = "陈明"
+    report.grades[0].name, report.grades[1].name = "陈明", "a;=1+1"
     write(report, tmp_path)
     table = (tmp_path / "grades.csv").read_bytes()
-    assert table.startswith(b"\xef\xbb\xbfsubmission,state,")
-    assert "\n陈明,graded,".encode() in table
+    assert table.startswith(b'\xef\xbb\xbf"submission","state",')
+    assert '\n"陈明","graded",'.encode() in table
+    assert b'\n"a;=1+1","' in table
 
 
 # The terminal.
