@@ -483,15 +483,17 @@ def propagate(number: int, since: str) -> None:
 def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> None:
     """Grade a class: SUBMISSIONS holds a folder or an archive for each student.
 
-    The exit code is 0 where all are graded, whatever they get. Stopped, it goes on where it was.
+    The exit code is 0 where all are graded, whatever they get, and 1 where one could not be checked
+    to its end. Stopped, it goes on where it was.
     """
-    from course import grading, reports, rules, sandbox, submissions
+    from course import git, grading, reports, rules, sandbox, submissions
 
     if folder is None:
         made, plain = "make grade SUBMISSIONS=DIR", "python -m course grade DIR"
         how = made if "MAKELEVEL" in os.environ else plain
         raise CourseError(f"Where are they? {how}: DIR has a folder or an archive a student.")
     course = load()
+    git.run("--version", cwd=ROOT, env=git.as_set_up())  # needed at the end, for the diffs
     found = submissions.find(folder, course)
     decided = rules.load(rules_file, course, {each.name for each in found})
     out = out or Path(f"{folder.resolve()}.graded")
@@ -512,6 +514,7 @@ def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> Non
     ordered = [grades[each.name] for each in found]
     report = reports.Report(course, decided, ordered, why_not)
     console.graded(ordered, report.doubts(), reports.write(report, out))
+    sys.exit(1 if report.unfinished else 0)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -23,7 +23,7 @@ from typing import IO, Any
 from course.catalog import Course, Lesson
 from course.errors import CourseError
 from course.git import GitFailed, as_nobody, first, run
-from course.snapshot import Snapshot, is_made, read_file, take
+from course.snapshot import Snapshot, is_made, plain_line_ends, read_file, take
 from course.verdicts import PROBE
 
 SIZE_LIMIT = 64 * 1024 * 1024
@@ -245,6 +245,12 @@ def without_end(name: str) -> str:
     return next((name[: -len(end)] for end in _ENDS if name.lower().endswith(end)), name)
 
 
+def _refuse(error: OSError) -> None:
+    """Raise `Unreadable` for a folder that cannot be read, and so may hold anything."""
+    name = _shown(os.path.basename(error.filename))
+    raise Unreadable(f"The folder {name} cannot be read: {error.strerror}.")
+
+
 # Where the files are
 
 
@@ -257,7 +263,7 @@ def _folder(folder: Path) -> Iterator[_Files]:
             yield files
         return
     files = _Files(lambda path: read_file(folder / path, SIZE_LIMIT))
-    for parent, folders, here in os.walk(folder):
+    for parent, folders, here in os.walk(folder, onerror=_refuse):
         inside = Path(parent).relative_to(folder)
         for name in sorted(folders):
             if is_made(inside / name):
@@ -295,7 +301,7 @@ def _refuse_another(repository: Path) -> None:
     leads = next((name for name in _ELSEWHERE if os.path.lexists(repository / name)), "")
     if repository.is_symlink() or not repository.is_dir():
         leads = repository.name
-    for parent, folders, names in os.walk(repository):
+    for parent, folders, names in os.walk(repository, onerror=_refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         links += [name for name in names if not stat.S_ISREG(Path(parent, name).lstat().st_mode)]
         leads = Path(parent, links[0]).relative_to(repository).as_posix() if links else leads
@@ -491,12 +497,20 @@ def _without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _edited(files: _Files, paths: dict[str, str], course: Course) -> list[str]:
-    """Return what is said of files that pass for the course's checks, and are others."""
+    """Return what is said of files that pass for the course's checks, and are others.
+
+    A lesson may have a folder of that name too, which is the student's own.
+    """
     said = []
+    lessons = {lesson.folder for lesson in course.lessons}
     for path in sorted(paths):
-        parts = PurePosixPath(path).parts
-        if len(parts) > 1 and parts[-2] == "checks" and parts[-1].endswith(".py"):
-            own = course.root / "checks" / parts[-1]
-            if not own.is_file() or files.read(paths[path]) != own.read_bytes():
+        *above, folder, name = ("", *PurePosixPath(path).parts)
+        if folder == "checks" and name.endswith(".py") and lessons.isdisjoint(above):
+            own = course.root / "checks" / name
+            if not own.is_file() or not _are_alike(files.read(paths[path]), own.read_bytes()):
                 said.append(f"{_shown(path)} is not the course's own. It was not used.")
     return said
+
+
+def _are_alike(one: bytes, other: bytes) -> bool:
+    return plain_line_ends(one) == plain_line_ends(other)

@@ -802,6 +802,41 @@ def test_a_copy_for_the_terminal_is_the_only_one(tmp_path: Path, course: Course)
         submissions.copy_in(tmp_path, lesson, course)
 
 
+def test_a_folder_that_cannot_be_read_is_said(
+    read: Callable[[str], Work], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold anything, and root can read it anywhere: so the system's answer is ours here."""
+    _lesson(tmp_path / "ada", SOLUTION)
+    secret = tmp_path / "ada" / LESSON / "views"
+    secret.mkdir()
+    scandir = os.scandir
+
+    def forbid(path: Any) -> Any:
+        if os.fspath(path) == str(secret):
+            raise PermissionError(13, "Permission denied", str(secret))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbid)
+    with pytest.raises(Unreadable, match="The folder 'views' cannot be read: Permission denied"):
+        read("ada")
+
+
+def test_a_package_named_checks_is_the_students_own(
+    read: Callable[[str], Work], course: Course, tmp_path: Path
+) -> None:
+    _lesson(tmp_path / "ada" / "work", SOLUTION)
+    own = tmp_path / "ada" / "work" / LESSON / "checks"
+    own.mkdir()
+    (own / "titles.py").write_text("x = 1", "utf-8")
+    (tmp_path / "ada" / "checks").mkdir()
+    for check in (course.root / "checks").glob("*.py"):  # as a checkout on Windows has them
+        data = check.read_bytes().replace(b"\n", b"\r\n")
+        (tmp_path / "ada" / "checks" / check.name).write_bytes(data)
+    work = read("ada")
+    assert work.tampered == []
+    assert work.copies[0].files["checks/titles.py"] == b"x = 1"
+
+
 def test_litter_is_no_submission(tmp_path: Path, course: Course) -> None:
     for name in (".DS_Store", "Thumbs.db", "desktop.ini", "~$marks.xlsx", "ada.zip"):
         (tmp_path / name).touch()
@@ -957,10 +992,10 @@ def test_going_on_does_nothing_again(graded: Class, course: Course) -> None:
 # The command.
 
 
-def grade(*args: object) -> subprocess.CompletedProcess[str]:
+def grade(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "course", "grade", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | env,
     )  # fmt: skip
 
 
@@ -1156,6 +1191,45 @@ def test_what_is_in_the_way_of_a_starter_costs_its_own_tasks_alone(
     with ForkServers() as servers:
         tasks = checker.Checker(course, servers).check_copy(lesson, copy)
     assert not [task.message for task in tasks if "a mistake of ours" in task.message]
+
+
+def test_a_diff_that_could_not_be_made_is_made_the_next_time(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lesson(tmp_path / "class" / "ada", SOLUTION)
+    found = find(tmp_path / "class", course)
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+    with monkeypatch.context() as broken:
+        broken.setenv("PATH", str(tmp_path))  # where no git is
+        (first,) = grader.grade(found)
+    (second,) = grader.grade(found)
+    for grade, diff, key in ((first, "There is no diff", False), (second, "diff --git", True)):
+        assert {task.state for task in grade.lessons[0].tasks} == {PASSED}
+        assert grade.lessons[0].diff.startswith(diff)
+        assert bool(grade.key) == key
+        report = reports.Report(course, Rules(), [grade], "")
+        assert report.unfinished == ([] if key else ["ada"])
+
+
+def test_without_git_nothing_is_begun(tmp_path: Path) -> None:
+    _lesson(tmp_path / "class" / "ada", SOLUTION)
+    done = grade(tmp_path / "class", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "git is needed for this, and it is not installed" in done.stderr
+    assert not (tmp_path / "class.graded").exists()
+
+
+def test_who_is_killed_from_elsewhere_is_not_late(course: Course, tmp_path: Path) -> None:
+    """As by a system that is out of memory."""
+
+    def die(tell: Tell) -> None:
+        tell({"due": [0]})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for found in _grades(course, tmp_path, die):
+        assert {task.state for task in found.lessons[0].tasks} == {CRASHED}
+        assert "What checks it has ended (signal 9)" in found.lessons[0].tasks[0].message
+        assert reports.Report(course, Rules(), [found], "").unfinished == [found.name]
 
 
 def test_what_could_not_be_checked_is_graded_again(
