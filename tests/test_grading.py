@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -20,7 +22,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -821,6 +823,23 @@ def test_a_folder_that_cannot_be_read_is_said(
         read("ada")
 
 
+def test_a_hook_of_pythons_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
+    """Where Python starts in a folder with such a file, it may run a line of it."""
+    _lesson(tmp_path / "ada", SOLUTION)
+    (tmp_path / "ada" / LESSON / "x.pth").write_text("import os", "utf-8")
+    work = read("ada")
+    assert "x.pth" not in work.copies[0].files
+    assert len(work.tampered) == 1
+    assert "x.pth" in work.tampered[0]
+
+
+def test_of_a_file_that_is_a_folder_too_the_folder_stays(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"", f"{LESSON}/a": b"1", f"{LESSON}/a/b": b"2"})
+    assert read("ada.zip").copies[0].files == {"app.py": b"", "a/b": b"2"}
+
+
 def test_a_package_named_checks_is_the_students_own(
     read: Callable[[str], Work], course: Course, tmp_path: Path
 ) -> None:
@@ -1163,6 +1182,47 @@ def test_what_is_found_before_the_end_counts(
         assert [task.id for task in first.tasks] == [id_ for id_, _ in rules.tasks(course, lesson)]
         assert first.tasks[-1].state == state
         assert {task.state for task in second.tasks} == {state}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "checks/test_03_sqlalchemy.py",
+        "course/site.py",
+        "lessons/course.toml",
+        "lessons/03_sqlalchemy/manage.py",
+        "requirements.txt",
+        "constraints.txt",
+    ],
+)
+def test_what_a_verdict_depends_on_has_each_submission_graded_again(
+    path: str, course: Course, tmp_path: Path
+) -> None:
+    for name in ("checks", "course", "lessons"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(course.root / name, tmp_path / name, ignore=ignored)
+    for name in ("requirements.txt", "constraints.txt"):
+        shutil.copy(course.root / name, tmp_path)
+    here = replace(course, root=tmp_path)
+    before = grading._release(here, Rules(), True)
+    assert grading._release(here, Rules(), True) == before
+    with (tmp_path / path).open("a") as file:
+        file.write("\n# mended\n")
+    assert grading._release(here, Rules(), True) != before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_what_reads_a_submission_is_bounded_and_ends_with_the_grader(
+    course: Course, tmp_path: Path
+) -> None:
+    def tell_bounds(tell: Tell) -> None:
+        dies_by = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(dies_by))  # PR_GET_PDEATHSIG
+        tell({"notes": [str(resource.getrlimit(resource.RLIMIT_AS)), str(dies_by.value)]})
+
+    bounds = str((grading.MEMORY_LIMIT, grading.MEMORY_LIMIT))
+    for found in _grades(course, tmp_path, tell_bounds):
+        assert found.notes == [bounds, str(int(signal.SIGKILL))]
 
 
 def test_the_checks_of_earlier_lessons_have_one_end(
