@@ -11,7 +11,7 @@ course = trap : INT; if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/pyt
 	"Install it from https://www.python.org/downloads/, or name yours:" \
 	"make $@ PYTHON=/path/to/python3" >&2; exit 2; fi
 
-port = $(if $(PORT),--port '$(PORT)')
+port = $(if $(PORT),--port '$(subst ','\'',$(PORT))')
 serve = $(if $(filter-out 0,$(SERVE)),--serve)
 stat = $(if $(filter-out 0,$(STAT)),--stat)
 from = $(if $(FROM),--from '$(subst ','\'',$(FROM))')
