@@ -27,9 +27,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, tracked_files, until
-from services import program
 
-from course import checker, diffs, files, grading, reports, sandbox, submissions
+from course import checker, diffs, files, grading, reports, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
@@ -215,14 +214,6 @@ class Class:
 
     def states(self, name: str) -> set[str]:
         return {task.state for lesson in self.grades[name].lessons for task in lesson.tasks}
-
-
-@pytest.fixture(scope="module")
-def isolated() -> None:
-    """A machine that can isolate a submission."""
-    program("bwrap", "bubblewrap")
-    if why_not := sandbox.missing():  # as where a system allows it to nobody
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
 
 
 @pytest.fixture(scope="module")

@@ -783,7 +783,7 @@ def refused(call):
 
 for number in (1, os.getppid()):
     for path in ("mem", "fd/0", "fd/1"):
-        print(refused(lambda: open(f"/proc/{number}/{path}", "r+b")))
+        print(refused(lambda: open(f"/proc/{number}/{path}", "rb")))
 limits = [getattr(resource, name) for name in ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_FSIZE")]
 for limit in limits:
     most = resource.getrlimit(limit)[1]
@@ -874,7 +874,7 @@ def test_root_cannot_change_the_system_from_inside(distrusted: tuple[Site, Path]
 
 def test_a_program_cannot_look_into_what_watches_over_it(distrusted: tuple[Site, Path]) -> None:
     site, _ = distrusted
-    look = "import os\nopen('/proc/self/mem', 'r+b')\nopen(f'/proc/{os.getppid()}/mem', 'r+b')\n"
+    look = "import os\nopen('/proc/self/mem', 'rb')\nopen(f'/proc/{os.getppid()}/mem', 'rb')\n"
     site.write("look.py", look)
     with pytest.raises(CheckFailed, match=r"Permission denied: '/proc/\d"):
         site.run("look.py").exits(0)
