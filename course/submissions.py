@@ -46,6 +46,9 @@ _ELSEWHERE = ("commondir", "objects/info/alternates", "worktrees")
 _EXACTLY = "--upload-pack=git upload-pack --strict"
 """For git to read the repository that it is told, and none in it or beside it, as ADDRESS.git."""
 
+_AS_THEY_ARE = "* !export-ignore !export-subst !text !eol !ident !filter !working-tree-encoding\n"
+"""For git to leave out no file of a repository and to change none, whatever .gitattributes says."""
+
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError,
@@ -284,7 +287,11 @@ def _commit(repository: Path) -> Iterator[_Files]:
         run(*words, "--", repository.resolve().as_uri(), str(clone), cwd=Path(scratch), env=env)
         if not run("rev-parse", "--verify", "-q", "HEAD", cwd=clone, env=env, allowed=(0, 1)):
             raise Unreadable("The repository has no commit.")
-        tar = ("archive", "--format=tar", "HEAD")
+        (clone / "info").mkdir(exist_ok=True)
+        (clone / "info" / "attributes").write_text(_AS_THEY_ARE, "utf-8")
+        # Of a clone without a worktree, that option means to look for no attributes in HEAD: for
+        # them git reads all of it before it prints a byte, and a small tree can have any number.
+        tar = ("archive", "--format=tar", "--worktree-attributes", "HEAD")
         archive = _bounded(lambda size: first(size, *tar, cwd=clone, env=env))
         with _tar(io.BytesIO(archive)) as files:
             yield files

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -387,10 +388,10 @@ def test_work_comes_before_the_courses_own_folders(
     assert read("ada.zip").copies[0].files == {"app.py": b"c/work"}
 
 
-def _repository(tree: Path) -> Path:
+def _repository(tree: Path, text: str = "x = 1") -> Path:
     """Make a repository with a lesson in its one commit."""
-    (tree / LESSON).mkdir(parents=True)
-    (tree / APP).write_text("x = 1", "utf-8")
+    (tree / LESSON).mkdir(parents=True, exist_ok=True)
+    (tree / APP).write_text(text, "utf-8")
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Done"]):
         subprocess.run(["git", *words], cwd=tree, check=True)
@@ -498,6 +499,34 @@ def test_a_repository_of_nearly_the_same_name_is_not_read(
     (tmp_path / "eve" / "HEAD").touch()
     with pytest.raises(Unreadable, match="that git cannot read"):
         read("eve")
+
+
+@pytest.mark.parametrize("said", ["* export-ignore", "*.py export-subst", "*.py text eol=crlf"])
+def test_a_repository_has_no_say_in_how_it_is_read(
+    said: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    tree = tmp_path / "ada"
+    for folder in (tree, tree / LESSON):
+        folder.mkdir()
+        (folder / ".gitattributes").write_text(f"{said}\n", "utf-8")
+    _repository(tree, "x = '$Format:%s$'\n")
+    shutil.rmtree(tree / LESSON)
+    (tree / ".gitattributes").unlink()
+    assert read("ada").copies[0].files["app.py"] == b"x = '$Format:%s$'\n"
+
+
+def test_of_a_repository_no_more_is_read_than_a_submission_may_have(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    """It has 10**10 files: of their names alone no machine could keep a list."""
+    _git_bomb(tmp_path / "ada", size=1, levels=10)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, before[1]))
+    try:
+        with pytest.raises(Unreadable, match="Unpacked, it has more than 64 MiB"):
+            read("ada")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
@@ -619,12 +648,12 @@ def _git(folder: Path, *words: str, data: bytes = b"") -> str:
     return done.stdout.decode().strip()
 
 
-def _git_bomb(path: Path) -> None:
+def _git_bomb(path: Path, size: int = 1_000_000, levels: int = 4) -> None:
     """Make a repository of which each file is the same one: 10 GB, in a few KB."""
     _empty_repository(path)
-    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(1_000_000))
+    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(size))
     entries = [f"100644 blob {blob}\tf{n}" for n in range(10)]
-    for _ in range(4):
+    for _ in range(levels):
         tree = _git(path, "mktree", data="\n".join(entries).encode())
         entries = [f"040000 tree {tree}\t{n}" for n in range(10)]
     tree = _git(path, "mktree", data=f"040000 tree {tree}\t{LESSON}".encode())
