@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +177,6 @@ def missing() -> str:
     return f"bubblewrap cannot work here: {said}" if process.returncode else ""
 
 
-@cache
-def _bubblewrap_has(option: str) -> bool:
-    said = subprocess.run(["bwrap", "--help"], capture_output=True, text=True)
-    return option in said.stdout + said.stderr
-
-
 def _command(folder: Path, info: int, rules: int) -> list[str]:
     """Return the command to which a program is added. It says on `info` which process it becomes.
 
@@ -192,8 +185,6 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     """
     words = ["sh", "-c", _FIRST_TO_GO, "sh"]
     words += ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
-    if _bubblewrap_has("--disable-userns"):  # else a program could mount memory that nobody counts
-        words += ["--disable-userns"]
     # The program is the first process itself: bubblewrap's own could be changed by any other.
     words += ["--as-pid-1", "--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
     words += ["--seccomp", str(rules)]

@@ -109,3 +109,91 @@ def test_where_memory_runs_short_the_sandbox_goes_first(run: Callable[[str], Fin
         """
     )
     assert (finished.out, finished.err) == ("1000\nIt stays so.\n", "")
+
+
+# What may be asked of the kernel
+
+ASKS = """
+import ctypes, errno, fcntl, mmap, os, platform, socket
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+column = ["x86_64", "aarch64"].index(platform.machine())
+NEW_USER, SIGCHLD, AF_VSOCK = 0x10000000, 17, 40
+own = os.getpid()
+
+def answer(*words):
+    found = libc.syscall(*words)
+    if os.getpid() != own:
+        os._exit(0)  # it has come of a clone
+    return errno.errorcode[ctypes.get_errno()] if found == -1 else "done"
+
+pair = ctypes.create_string_buffer(8)
+file = os.open("app.py", os.O_RDONLY)
+print(
+    answer((272, 97)[column], NEW_USER),
+    answer((56, 220)[column], NEW_USER | SIGCHLD, 0, 0, 0, 0),
+    answer((435, 435)[column], 0, 0),
+    answer((430, 430)[column], b"tmpfs", 0),
+    answer((53, 199)[column], AF_VSOCK, 1, 0, pair),
+    answer((294, 26)[column], 0),
+    answer((300, 262)[column], 0, 0),
+    answer((72, 25)[column], file, fcntl.F_SETLEASE, fcntl.F_RDLCK),
+    answer((9, 222)[column], 0, 4096, 3, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, -1, 0),
+)
+socket.socketpair()
+fcntl.fcntl(file, fcntl.F_GETFD)
+mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+with open("large", "w+b") as large:
+    large.truncate(4096)
+    mmap.mmap(large.fileno(), 4096)
+"""
+
+
+def test_what_gives_a_program_more_than_is_counted_is_refused(
+    run: Callable[[str], Finished],
+) -> None:
+    """Namespaces, in which it may mount memory; memory that it need not keep; what users share."""
+    finished = run(ASKS)
+    assert finished.err == ""
+    assert finished.out.split() == ["EPERM", "EPERM", "ENOSYS", *["EPERM"] * 6]
+
+
+def test_threads_and_processes_are_a_programs_own_affair(run: Callable[[str], Finished]) -> None:
+    finished = run(
+        """
+        import asyncio, multiprocessing, os, subprocess, sys, threading
+        from concurrent.futures import ProcessPoolExecutor
+
+        def say(queue, word):
+            queue.put(word)
+
+        if __name__ == "__main__":
+            said = []
+            thread = threading.Thread(target=said.append, args=("thread",))
+            thread.start()
+            thread.join()
+            for way in ("fork", "spawn", "forkserver"):
+                context = multiprocessing.get_context(way)
+                queue = context.Queue()
+                process = context.Process(target=say, args=(queue, way))
+                process.start()
+                said.append(queue.get())
+                process.join()
+            with ProcessPoolExecutor(2) as pool:
+                said += pool.map(str.lower, ["POOL"])
+            counted = multiprocessing.Value("i", 3)
+            said.append(counted.value)
+            argv = [sys.executable, "-c", "print('run')"]
+            said.append(subprocess.run(argv, capture_output=True, text=True).stdout.strip())
+            said.append(os.popen("echo popen").read().strip())
+
+            async def start():
+                process = await asyncio.create_subprocess_exec(*argv, stdout=-1)
+                return (await process.communicate())[0].decode().strip()
+
+            said.append(asyncio.run(start()))
+            print(*said)
+        """
+    )
+    assert finished.out == "thread fork spawn forkserver pool 3 run popen run\n", finished.err

@@ -843,9 +843,6 @@ app.run()
         "for n in range(20_001): open(f'/dev/shm/{n}', 'w').close()",
         "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
         "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
-        "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
-        "        shared = mmap.mmap(-1, 400 << 20)\n"
-        "        for page in range(0, 400 << 20, 4096): shared[page] = 1\n        break",
         "import threading\nthreading.stack_size(65536)\n"
         "for _ in range(500): threading.Thread(target=time.sleep, args=(60,)).start()",
         "import ctypes, platform, threading\nos.fork()\n\ndef fill():\n"
