@@ -443,9 +443,11 @@ _LOST = {"code": -9, "reason": "lost", "out": "", "err": ""}
 
 
 def _file_with(text: str) -> IO[bytes]:
-    """Return a file that has no name, to be read from its beginning."""
-    if not text:
-        return open(os.devnull, "rb")
+    """Return a file that has no name, to be read from its beginning.
+
+    It is a file also where there is no text: where we are root, a program in a sandbox could change
+    the mode of /dev/null, for the system as a whole.
+    """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asks for it closes it
     file.write(text.encode())
     file.seek(0)

@@ -204,7 +204,9 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
         words += ["--ro-bind", path, path]
     words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
     # Where the grader is root, the mode of a device could be changed, for the system as a whole. In
-    # /proc a process could take back that it is the first to go.
-    for path in (*(f"/dev/{name}" for name in _DEVICES), "/dev", "/proc", str(ROOT), "/"):
+    # /proc a process could take back that it is the first to go. A device that is read-only cannot
+    # be opened: of /dev/zero, one could map memory that nobody counts.
+    devices = _DEVICES if os.geteuid() == 0 else ("zero",)
+    for path in (*(f"/dev/{name}" for name in devices), "/dev", "/proc", str(ROOT), "/"):
         words += ["--remount-ro", path]
     return [*words, "--chdir", str(folder)]

@@ -197,3 +197,32 @@ def test_threads_and_processes_are_a_programs_own_affair(run: Callable[[str], Fi
         """
     )
     assert finished.out == "thread fork spawn forkserver pool 3 run popen run\n", finished.err
+
+
+# Devices
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="from root's sandboxes, devices would be changed")
+def test_a_program_may_use_the_usual_devices(run: Callable[[str], Finished]) -> None:
+    finished = run(
+        """
+        import os, subprocess
+        done = subprocess.run(["echo", "lost"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        print(done.returncode, len(open("/dev/urandom", "rb").read(8)))
+        """
+    )
+    assert (finished.out, finished.err) == ("0 8\n", "")
+
+
+def test_what_a_program_reads_is_no_device_and_ends(run: Callable[[str], Finished]) -> None:
+    finished = run(
+        """
+        import os, stat, sys
+        print(stat.S_ISREG(os.fstat(0).st_mode), repr(sys.stdin.read()))
+        try:
+            os.open("/dev/zero", os.O_RDONLY)
+        except OSError:
+            print("refused")
+        """
+    )
+    assert (finished.out, finished.err) == ("True ''\nrefused\n", "")
