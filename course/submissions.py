@@ -224,7 +224,7 @@ class _Files:
             self.left_out.append(f"{_shown(name)} is a link or a special file.")
         elif written.startswith("/") or ".." in parts or ":" in name[:2]:
             self.left_out.append(f"{_shown(written)} leads outside.")
-        elif not name.isprintable() or len(name) > _PATH_LIMIT or _has_long_part(parts):
+        elif not name.isprintable() or len(name) > _PATH_LIMIT or any(map(_is_no_name, parts)):
             self.left_out.append(f"{_shown(name)} is no name for a file of a lesson.")
         else:
             self.paths[name] = path
@@ -235,8 +235,14 @@ def _is_a_systems(part: str) -> bool:
     return part.lower() in _LITTER or part.startswith("._")
 
 
-def _has_long_part(parts: list[str]) -> bool:
-    return any(len(os.fsencode(part)) > _PART_LIMIT for part in parts)
+def _is_no_name(part: str) -> bool:
+    """Tell whether no file has such a name, or git, by which it is compared, refuses it.
+
+    Some file systems take it for .git: they ignore case, dots and spaces at its end, or a `:` and
+    what follows.
+    """
+    meant = part.lower().partition(":")[0].rstrip(". ")
+    return meant in (".git", "git~1") or len(os.fsencode(part)) > _PART_LIMIT
 
 
 def _shown(name: str) -> str:

@@ -596,6 +596,16 @@ def test_a_name_that_no_file_can_have_is_left_out(
     ] * 2
 
 
+@pytest.mark.parametrize("name", [".git./x", ".GIT", "a/git~1/x", ".git ", "Git~1..", ".git:a"])
+def test_a_name_that_git_refuses_hides_no_change(
+    name: str, read: Callable[[str], Work], tmp_path: Path, course: Course
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"x = 1\n", f"{LESSON}/{name}": b""})
+    work = read("ada.zip")
+    assert work.left_out == [f"'{LESSON}/{name}' is no name for a file of a lesson."]
+    assert "+x = 1\n" in diffs.changes(take(course.lesson(0).starter), work.copies[0])
+
+
 def test_a_folder_has_gone_whatever_is_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "-rf"
     closed = folder / "closed" / "inside"
