@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
+from course.files import NAME_LIMIT
 from course.git import GitFailed, as_nobody, first, run
 from course.snapshot import Snapshot, is_made, read_file, take
 from course.verdicts import PROBE
@@ -38,7 +39,6 @@ ENTRIES_LIMIT = 20_000
 _ENTRY_LIMIT = 512  # bytes of an entry in a zip's list; many have fewer than 100
 
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
-_PART_LIMIT = 255  # bytes; no file system here takes more
 _ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _ELSEWHERE = ("commondir", "objects/info/alternates", "worktrees")
 """What in a repository names others."""
@@ -186,6 +186,9 @@ def copy_in(path: Path, lesson: Lesson, course: Course) -> Snapshot:
 
 
 def _no_archive(path: Path) -> str:
+    """Say what something is of which no tar can be read."""
+    if path.is_dir():  # a repository, of whose last commit git has made a tar without a file
+        return "It is empty."
     start = read_file(path, 8)
     for begins, kind in _OTHERS.items():
         if start.startswith(begins):
@@ -242,7 +245,7 @@ def _is_no_name(part: str) -> bool:
     what follows.
     """
     meant = part.lower().partition(":")[0].rstrip(". ")
-    return meant in (".git", "git~1") or len(os.fsencode(part)) > _PART_LIMIT
+    return meant in (".git", "git~1") or len(os.fsencode(part)) > NAME_LIMIT
 
 
 def _shown(name: str) -> str:
@@ -335,14 +338,25 @@ def _archive(path: Path) -> Iterator[_Files]:
 def _length_of_list(file: io.BytesIO) -> int:
     """Return how many bytes a zip's list of entries has, which zipfile reads whole.
 
-    The record that says it is the last of the file, before a comment (APPNOTE.TXT, 4.3.16). One of
-    the kind for large archives, before which another stands, is not needed for what we take.
+    The record that says it is the last of the file, before a comment (APPNOTE.TXT, 4.3.16). Of a
+    large archive, another says it, which stands before one that tells where (4.3.14 and 4.3.15).
     """
     data = file.getbuffer()
-    tail = bytes(data[-(22 + 20 + (1 << 16)) :])
-    at = tail.rfind(b"PK\5\6", 0, len(tail) - 22 + 4)
-    large = tail[max(at - 20, 0) : at].startswith(b"PK\6\7")
-    return len(data) if large else int.from_bytes(tail[at + 12 : at + 16], "little")
+    start = max(len(data) - (22 + (1 << 16)), 0)
+    at = start + bytes(data[start:]).rfind(b"PK\5\6", 0, len(data) - start - 22 + 4)
+    told = [_number(data[at + 12 : at + 16])]
+    where = bytes(data[max(at - 20, 0) : at])
+    if where.startswith(b"PK\6\7"):
+        # Some Pythons go by what is told, others look before the record that tells.
+        places = (_number(where[8:16]), max(at - 20 - 56, 0))
+        records = [bytes(data[place : place + 56]) for place in places]
+        large = [_number(each[40:48]) for each in records if each.startswith(b"PK\6\6")]
+        told = large or told
+    return max(told)
+
+
+def _number(data: bytes | memoryview) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _unpacked(file: io.BytesIO) -> io.BytesIO:
@@ -388,6 +402,7 @@ def _tar(file: IO[bytes]) -> Iterator[_Files]:
                 files.count()
             else:
                 files.add(member.name, regular=member.isreg())
+            if member.isreg():  # it may be there again, as a link to nothing
                 members[member.name] = member
         yield files
 

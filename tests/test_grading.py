@@ -641,6 +641,17 @@ def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: P
         assert len(work.left_out) == number, work.left_out
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_file_that_is_there_again_as_none_is_read(
+    kind: bytes, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    again = _member(APP, kind, "nowhere")
+    _tar(tmp_path / "ada.tar", (_member(APP), b"x = 1"), (again, b""), mode="w")
+    work = read("ada.tar")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert work.left_out == [f"'{APP}' is a link or a special file."]
+
+
 def _bomb(path: Path) -> None:
     zeros = io.BytesIO(bytes(ARCHIVE_LIMIT))
     with tarfile.open(path, "w:gz") as archive:
@@ -669,6 +680,13 @@ def _git_bomb(path: Path, size: int = 1_000_000, levels: int = 4) -> None:
     tree = _git(path, "mktree", data=f"040000 tree {tree}\t{LESSON}".encode())
     who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Done"))
+
+
+def _empty_commit(path: Path) -> None:
+    _empty_repository(path)
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    tree = _git(path, "mktree")
+    _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Begin"))
 
 
 def _huge_number(path: Path) -> None:
@@ -704,6 +722,7 @@ UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "some.7z": (lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c"), "7z archive.* Ask for a zip"),
     "empty.zip": (lambda path: path.write_bytes(b""), "an empty file"),
     "empty": (lambda path: path.mkdir(), "is empty"),
+    "nothing": (_empty_commit, "^It is empty.$"),
     "bare": (_empty_repository, "no commit"),
     "flat.zip": (lambda path: _zip(path, {"app.py": b""}), "'app.py', without a lesson's folder"),
     "wrapped.zip": (
@@ -783,8 +802,20 @@ def test_an_archive_of_the_whole_course_may_have_its_venv(
     files = {f"work/{APP}": b"x = 1", ".venv/lib/large.so": large}
     _zip(tmp_path / "ada.zip", files, zipfile.ZIP_STORED)
     _tar(tmp_path / "bob.tgz", *((_member(name), data) for name, data in files.items()))
-    for name in ("ada.zip", "bob.tgz"):
+    shutil.copy(tmp_path / "ada.zip", tmp_path / "eve.zip")
+    _as_large(tmp_path / "eve.zip")
+    for name in ("ada.zip", "bob.tgz", "eve.zip"):
         assert read(name).copies[0].files == {"app.py": b"x = 1"}
+
+
+def _as_large(path: Path) -> None:
+    """Give a zip the records of a large one, which say where the list is once more."""
+    data = path.read_bytes()
+    start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
+    entries = int.from_bytes(data[-12:-10], "little")
+    first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, entries, entries, size, start)
+    second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
+    path.write_bytes(data[:-22] + first + second + data[-22:])
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -793,12 +824,8 @@ def test_the_list_of_a_zip_is_bounded_before_it_is_read(
 ) -> None:
     """For each entry, zipfile makes an object of a kilobyte, and a list needs 46 bytes for one."""
     _zip(tmp_path / "ada.zip", {APP: b"x = 1"} | {f"{n}": b"" for n in range(30)})
-    data = (tmp_path / "ada.zip").read_bytes()
-    if large:  # the records of a large archive, which say where the list is once more
-        start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
-        first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 31, 31, size, start)
-        second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
-        (tmp_path / "ada.zip").write_bytes(data[:-22] + first + second + data[-22:])
+    if large:
+        _as_large(tmp_path / "ada.zip")
     assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
     monkeypatch.setattr(submissions, "ENTRIES_LIMIT", 2)
     monkeypatch.setattr(zipfile, "ZipFile", None)
