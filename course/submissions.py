@@ -379,7 +379,7 @@ def _zip(file: IO[bytes]) -> Iterator[_Files]:
         files = _Files(read_one)
         for info in archive.infolist():
             kind = info.external_attr >> 28  # of a Unix file's mode; 0 where none is told
-            if info.is_dir():
+            if info.filename.endswith(("/", "\\")):  # some programs on Windows write those
                 files.count()
             else:
                 files.add(info.filename, regular=kind in (0, 8))

@@ -374,6 +374,14 @@ def test_a_zip_is_read_wherever_the_lesson_is(
     assert (work.tampered, work.left_out) == ([], [])
 
 
+def test_a_folder_in_a_zip_of_windows_is_no_file(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    files = {f"work/{APP}": b"x = 1", f"work/{LESSON}/static/": b""}
+    _zip(tmp_path / "ada.zip", {name.replace("/", "\\"): data for name, data in files.items()})
+    assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_a_tar_is_read(mode: str, read: Callable[[str], Work], tmp_path: Path) -> None:
     _tar(tmp_path / "ada.tar.gz", (_member(APP), b"x = 1"), mode=mode)
