@@ -23,7 +23,7 @@ from typing import IO, Any, Self
 from course.catalog import ROOT
 from course.errors import CourseError
 from course.files import inside, remove
-from course.sandbox import Sandbox
+from course.sandbox import PROGRAMS, Sandbox
 from course.snapshot import Snapshot
 from course.sql import Database
 from course.supervisor import OUTPUT_LIMIT
@@ -457,7 +457,7 @@ def _file_with(text: str) -> IO[bytes]:
 def environment(scratch: Path) -> dict[str, str]:
     """Return the environment of a job: the same on every machine, whatever the student has set."""
     return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": f"{Path(sys.executable).parent}:{PROGRAMS}",
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",

@@ -37,6 +37,9 @@ DESCRIPTORS = 1000
 """How many files, pipes and sockets they may have open: the kernel keeps up to a few hundred KiB
 for each, which nobody counts, and to look at each takes time."""
 
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+"""Where a student's program finds others, on every machine."""
+
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
@@ -187,7 +190,7 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     words += ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
     # The program is the first process itself: bubblewrap's own could be changed by any other.
     words += ["--as-pid-1", "--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
-    words += ["--seccomp", str(rules)]
+    words += ["--seccomp", str(rules), "--setenv", "PATH", PROGRAMS]
     for path in _SYSTEM:
         if os.path.islink(path):
             words += ["--symlink", os.readlink(path), path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -226,3 +227,22 @@ def test_what_a_program_reads_is_no_device_and_ends(run: Callable[[str], Finishe
         """
     )
     assert (finished.out, finished.err) == ("True ''\nrefused\n", "")
+
+
+# The environment
+
+
+def test_a_program_finds_the_same_programs_on_every_machine(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/home/ada/bin")
+    run = request.getfixturevalue("run")
+    finished = run(
+        """
+        import os
+        print(os.environ["PATH"])
+        print("ada" in open("/proc/self/environ").read())
+        """
+    )
+    own = Path(sys.executable).parent
+    assert finished.out == f"{own}:/usr/local/bin:/usr/bin:/bin\nFalse\n", finished.err
