@@ -29,9 +29,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, tracked_files, until
-from services import program
 
-from course import checker, diffs, files, grading, reports, sandbox, submissions
+from course import checker, diffs, files, grading, reports, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
@@ -220,14 +219,6 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def isolated() -> None:
-    """A machine that can isolate a submission."""
-    program("bwrap", "bubblewrap")
-    if why_not := sandbox.missing():  # as where a system allows it to nobody
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
-
-
-@pytest.fixture(scope="module")
 def graded(
     isolated: None, course: Course, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Class]:
@@ -384,6 +375,14 @@ def test_a_zip_is_read_wherever_the_lesson_is(
     assert (work.tampered, work.left_out) == ([], [])
 
 
+def test_a_folder_in_a_zip_of_windows_is_no_file(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    files = {f"work/{APP}": b"x = 1", f"work/{LESSON}/static/": b""}
+    _zip(tmp_path / "ada.zip", {name.replace("/", "\\"): data for name, data in files.items()})
+    assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_a_tar_is_read(mode: str, read: Callable[[str], Work], tmp_path: Path) -> None:
     _tar(tmp_path / "ada.tar.gz", (_member(APP), b"x = 1"), mode=mode)
@@ -398,10 +397,10 @@ def test_work_comes_before_the_courses_own_folders(
     assert read("ada.zip").copies[0].files == {"app.py": b"c/work"}
 
 
-def _repository(tree: Path) -> Path:
+def _repository(tree: Path, text: str = "x = 1") -> Path:
     """Make a repository with a lesson in its one commit."""
-    (tree / LESSON).mkdir(parents=True)
-    (tree / APP).write_text("x = 1", "utf-8")
+    (tree / LESSON).mkdir(parents=True, exist_ok=True)
+    (tree / APP).write_text(text, "utf-8")
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Done"]):
         subprocess.run(["git", *words], cwd=tree, check=True)
@@ -511,6 +510,34 @@ def test_a_repository_of_nearly_the_same_name_is_not_read(
         read("eve")
 
 
+@pytest.mark.parametrize("said", ["* export-ignore", "*.py export-subst", "*.py text eol=crlf"])
+def test_a_repository_has_no_say_in_how_it_is_read(
+    said: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    tree = tmp_path / "ada"
+    for folder in (tree, tree / LESSON):
+        folder.mkdir()
+        (folder / ".gitattributes").write_text(f"{said}\n", "utf-8")
+    _repository(tree, "x = '$Format:%s$'\n")
+    shutil.rmtree(tree / LESSON)
+    (tree / ".gitattributes").unlink()
+    assert read("ada").copies[0].files["app.py"] == b"x = '$Format:%s$'\n"
+
+
+def test_of_a_repository_no_more_is_read_than_a_submission_may_have(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    """It has 10**10 files: of their names alone no machine could keep a list."""
+    _git_bomb(tmp_path / "ada", size=1, levels=10)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, before[1]))
+    try:
+        with pytest.raises(Unreadable, match="Unpacked, it has more than 64 MiB"):
+            read("ada")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
     outside = ["../../up.py", "/etc/passwd", "C:\\windows.py", f"{LESSON}/../../up.py"]
     _zip(
@@ -578,6 +605,16 @@ def test_a_name_that_no_file_can_have_is_left_out(
     ] * 2
 
 
+@pytest.mark.parametrize("name", [".git./x", ".GIT", "a/git~1/x", ".git ", "Git~1..", ".git:a"])
+def test_a_name_that_git_refuses_hides_no_change(
+    name: str, read: Callable[[str], Work], tmp_path: Path, course: Course
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"x = 1\n", f"{LESSON}/{name}": b""})
+    work = read("ada.zip")
+    assert work.left_out == [f"'{LESSON}/{name}' is no name for a file of a lesson."]
+    assert "+x = 1\n" in diffs.changes(take(course.lesson(0).starter), work.copies[0])
+
+
 def test_a_folder_has_gone_whatever_is_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "-rf"
     closed = folder / "closed" / "inside"
@@ -613,6 +650,17 @@ def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: P
         assert len(work.left_out) == number, work.left_out
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_file_that_is_there_again_as_none_is_read(
+    kind: bytes, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    again = _member(APP, kind, "nowhere")
+    _tar(tmp_path / "ada.tar", (_member(APP), b"x = 1"), (again, b""), mode="w")
+    work = read("ada.tar")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert work.left_out == [f"'{APP}' is a link or a special file."]
+
+
 def _bomb(path: Path) -> None:
     zeros = io.BytesIO(bytes(ARCHIVE_LIMIT))
     with tarfile.open(path, "w:gz") as archive:
@@ -630,17 +678,24 @@ def _git(folder: Path, *words: str, data: bytes = b"") -> str:
     return done.stdout.decode().strip()
 
 
-def _git_bomb(path: Path) -> None:
+def _git_bomb(path: Path, size: int = 1_000_000, levels: int = 4) -> None:
     """Make a repository of which each file is the same one: 10 GB, in a few KB."""
     _empty_repository(path)
-    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(1_000_000))
+    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(size))
     entries = [f"100644 blob {blob}\tf{n}" for n in range(10)]
-    for _ in range(4):
+    for _ in range(levels):
         tree = _git(path, "mktree", data="\n".join(entries).encode())
         entries = [f"040000 tree {tree}\t{n}" for n in range(10)]
     tree = _git(path, "mktree", data=f"040000 tree {tree}\t{LESSON}".encode())
     who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Done"))
+
+
+def _empty_commit(path: Path) -> None:
+    _empty_repository(path)
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    tree = _git(path, "mktree")
+    _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Begin"))
 
 
 def _huge_number(path: Path) -> None:
@@ -676,6 +731,7 @@ UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "some.7z": (lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c"), "7z archive.* Ask for a zip"),
     "empty.zip": (lambda path: path.write_bytes(b""), "an empty file"),
     "empty": (lambda path: path.mkdir(), "is empty"),
+    "nothing": (_empty_commit, "^It is empty.$"),
     "bare": (_empty_repository, "no commit"),
     "flat.zip": (lambda path: _zip(path, {"app.py": b""}), "'app.py', without a lesson's folder"),
     "wrapped.zip": (
@@ -755,8 +811,20 @@ def test_an_archive_of_the_whole_course_may_have_its_venv(
     files = {f"work/{APP}": b"x = 1", ".venv/lib/large.so": large}
     _zip(tmp_path / "ada.zip", files, zipfile.ZIP_STORED)
     _tar(tmp_path / "bob.tgz", *((_member(name), data) for name, data in files.items()))
-    for name in ("ada.zip", "bob.tgz"):
+    shutil.copy(tmp_path / "ada.zip", tmp_path / "eve.zip")
+    _as_large(tmp_path / "eve.zip")
+    for name in ("ada.zip", "bob.tgz", "eve.zip"):
         assert read(name).copies[0].files == {"app.py": b"x = 1"}
+
+
+def _as_large(path: Path) -> None:
+    """Give a zip the records of a large one, which say where the list is once more."""
+    data = path.read_bytes()
+    start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
+    entries = int.from_bytes(data[-12:-10], "little")
+    first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, entries, entries, size, start)
+    second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
+    path.write_bytes(data[:-22] + first + second + data[-22:])
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -765,12 +833,8 @@ def test_the_list_of_a_zip_is_bounded_before_it_is_read(
 ) -> None:
     """For each entry, zipfile makes an object of a kilobyte, and a list needs 46 bytes for one."""
     _zip(tmp_path / "ada.zip", {APP: b"x = 1"} | {f"{n}": b"" for n in range(30)})
-    data = (tmp_path / "ada.zip").read_bytes()
-    if large:  # the records of a large archive, which say where the list is once more
-        start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
-        first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 31, 31, size, start)
-        second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
-        (tmp_path / "ada.zip").write_bytes(data[:-22] + first + second + data[-22:])
+    if large:
+        _as_large(tmp_path / "ada.zip")
     assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
     monkeypatch.setattr(submissions, "ENTRIES_LIMIT", 2)
     monkeypatch.setattr(zipfile, "ZipFile", None)
