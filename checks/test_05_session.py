@@ -72,6 +72,17 @@ print(json.dumps({
 }))
 """
 
+ELSEWHERE = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+os.mkdir("another_folder")
+os.chdir("another_folder")
+from App import create_app
+create_app().test_client().get("/")
+for name in sorted(os.listdir()):
+    print("left", name)
+"""
+
 MANY = """
 import re
 from datetime import timedelta
@@ -272,6 +283,9 @@ def test_only_an_id(site: Site) -> None:
     page = site.get("/")
     page.did = "GET / after a restart"
     visits(page, 3)
+    command = site.probe("GET / of an app that is started in another folder", ELSEWHERE).exits(0)
+    left = re.findall(r"^left (.+)$", command.out, re.MULTILINE)
+    expect(not left, command.did, "nothing new in that folder", " and ".join(left[:1]))
 
 
 def test_many_sessions(site: Site) -> None:
@@ -439,6 +453,8 @@ def test_register(site: Site) -> None:
     expect("'Ann <x-name>'" in dump, did, "the name, trimmed", "no such text")
     expect(PASSWORD not in dump, did, "no password", "the password")
     expect("'scrypt:" in dump, did, "a hash that begins with scrypt:", "none")
+    command = site.manage("shell", stdin="print('User is', User)\n").exits(0)
+    expect("User is" in command.out, command.did, "the shell to know User", "a NameError")
 
 
 def test_register_refuses(site: Site) -> None:
