@@ -20,8 +20,15 @@ rules = $(if $(RULES),--rules '$(subst ','\'',$(RULES))')
 out = $(if $(OUT),--out '$(subst ','\'',$(OUT))')
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
 
-# A name that is misspelt, as in PROT=8000, would be passed over in silence.
-takes = PORT FROM IN STAT SERVE SUBMISSIONS RULES OUT PYTHON
+# What each command takes: another name, as a misspelt PROT=8000, would be passed over in silence.
+takes.lesson = PORT FROM
+takes.watch = SERVE PORT
+takes.diff = IN STAT
+takes.step = STAT
+takes.solution = PORT
+takes.grade = SUBMISSIONS RULES OUT
+takes.docs-serve = PORT
+takes = PYTHON $(foreach goal,$(MAKECMDGOALS),$(takes.$(goal)) $(takes.$(firstword $(subst -, ,$(goal)))))
 given = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(takes),$(given)),$(error There is no $(name)= here: make alone lists what each command takes))
 

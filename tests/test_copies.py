@@ -151,6 +151,13 @@ def newer_starter(course: Course) -> None:
     commit(course.root)
 
 
+def carried_before(course: Course) -> None:
+    """Let the copy of lesson 1 be as it was made, with work from lesson 0 in it."""
+    lesson = course.lesson(1)
+    copies.make(course.lesson(0), as_it_is)
+    copies.remember(lesson, lesson.work, take(lesson.starter), take(lesson.work))
+
+
 def written_by_mistake(course: Course) -> None:
     put_above(course.lesson(1).starter / "manage.py", "# By mistake.")
     (course.lesson(1).starter / "new.py").write_text("# New by mistake.\n")
@@ -159,7 +166,7 @@ def written_by_mistake(course: Course) -> None:
 ACTS: dict[str, tuple[Callable[[Course], object], Callable[[Course], object]]] = {
     "reset": (lambda _: None, lambda course: copies.reset(course.lesson(1), prepared)),
     "carry": (
-        lambda course: copies.make(course.lesson(0), as_it_is),
+        carried_before,
         lambda course: updates.carry(course, course.lesson(1), "0", prepared),
     ),
     "update": (newer_starter, lambda course: updates.update(course.lesson(1))),
@@ -360,8 +367,52 @@ def test_carry_from_another_structure(here: Course) -> None:
     )
 
 
+def test_carry_replaces_no_work(lesson: Lesson) -> None:
+    """A copy that was worked on stays, however it was begun, until it is reset."""
+    course = load(lesson.root)
+    copies.make(course.lesson(0), as_it_is)
+    change(course.lesson(0).work / "app.py", "It runs.", "It runs for me.")
+    for _ in range(2):
+        old = all_of(lesson.work)
+        with pytest.raises(CourseError, match=r"make lesson-1 goes on with it.* make reset-1 "):
+            updates.carry(course, lesson, "0", as_it_is)
+        assert all_of(lesson.work) == old
+        copies.reset(lesson, as_it_is)
+        assert not copies.worked_on(lesson)
+        updates.carry(course, lesson, "0", prepared)
+        assert not copies.worked_on(lesson)
+        updates.carry(course, lesson, "0", prepared)
+        put_above(lesson.work / "app.py", "# Mine.")
+
+
+def test_a_copy_of_which_nothing_is_known_may_have_been_worked_on(lesson: Lesson) -> None:
+    copies.reset(lesson, as_it_is)
+    (lesson.work / "instance").mkdir()
+    (lesson.work / "instance" / "todo.db").write_bytes(b"\0rows")
+    assert not copies.worked_on(lesson)
+    (lesson.work / STARTER).unlink()
+    assert copies.worked_on(lesson)
+
+
+def test_what_was_carried_is_known_after_an_update(here: Course) -> None:
+    lesson = here.lesson(1)
+    copies.make(here.lesson(0), as_it_is)
+    change(here.lesson(0).work / "app.py", "It runs.", "It runs for me.")
+    updates.carry(here, lesson, "0", as_it_is)
+    newer_starter(here)
+    assert updates.update(lesson)
+    begun = copies.begun(lesson)
+    assert begun
+    assert "# A newer line." in (begun.text("app.py") or "")
+    assert "It runs for me." in (begun.text("app.py") or "")
+    assert not copies.worked_on(lesson)
+
+
 def test_carry_keeps_the_copy_that_is_there(lesson: Lesson) -> None:
     course = load(lesson.root)
+    copies.reset(lesson, as_it_is)
+    (lesson.work / "instance").mkdir()
+    (lesson.work / "instance" / "todo.db").write_bytes(b"\0rows")
     old = all_of(lesson.work)
     copies.make(course.lesson(0), as_it_is)
     outcome = updates.carry(course, lesson, "0", prepared)
