@@ -315,9 +315,9 @@ def _commit(repository: Path) -> Iterator[_Files]:
 def _refuse_another(repository: Path) -> None:
     """Raise `Unreadable` where git would read another repository too, such as a classmate's."""
     leads = next((name for name in _ELSEWHERE if os.path.lexists(repository / name)), "")
-    if repository.is_symlink() or not repository.is_dir():
-        leads = repository.name
-    for parent, folders, names in os.walk(repository, onerror=_refuse):
+    is_none = repository.is_symlink() or not repository.is_dir()
+    leads = repository.name if is_none else leads
+    for parent, folders, names in () if is_none else os.walk(repository, onerror=_refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         links += [name for name in names if not stat.S_ISREG(Path(parent, name).lstat().st_mode)]
         leads = Path(parent, links[0]).relative_to(repository).as_posix() if links else leads
