@@ -159,7 +159,7 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
     copy = _copy(course, lesson, path)
     if said := updates.unresolved(copy, path or lesson.work.relative_to(ROOT)):
         console.notice(said)
-    found = _check(course, lesson, copy)
+    found = _check(course, lesson, copy, None if path else copies.begun(lesson))
     if json_file:
         _write_json(json_file, lesson, found)
     if path is None:
@@ -180,13 +180,15 @@ def _copy(course: Course, lesson: Lesson, path: Path | None) -> Snapshot:
     return submissions.copy_in(path, lesson, course)
 
 
-def _check(course: Course, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...]:
+def _check(
+    course: Course, lesson: Lesson, copy: Snapshot, begun: Snapshot | None
+) -> tuple[Verdict, ...]:
     """Check a copy of a lesson: its own tasks."""
     with ForkServers() as servers:
         servers.get(course.imports(lesson))  # imports while we do: what follows takes its time
         from course.checker import Checker
 
-        return Checker(course, servers).check_copy(lesson, copy)
+        return Checker(course, servers).check_copy(lesson, copy, begun=begun)
 
 
 def _check_all(course: Course) -> None:
@@ -202,7 +204,7 @@ def _check_all(course: Course) -> None:
         for lesson in begun:
             _say_edited(lesson)
             copy = take(lesson.work)
-            found = checker.check_copy(lesson, copy)
+            found = checker.check_copy(lesson, copy, begun=copies.begun(lesson))
             Progress(course).remember(lesson, copy, found)
             console.verdicts(lesson, found, str(lesson.work.relative_to(ROOT)))
             earlier = course.before(lesson)
@@ -290,7 +292,7 @@ def hint(number: int) -> None:
     lesson = course.lesson(number)
     copy = take(copies.existing(lesson))
     progress = Progress(course)
-    found = progress.verdicts(lesson, copy) or _check(course, lesson, copy)
+    found = progress.verdicts(lesson, copy) or _check(course, lesson, copy, copies.begun(lesson))
     progress.remember(lesson, copy, found)
     task = progress.next_task(lesson)
     if task is None:
@@ -451,7 +453,9 @@ def progress() -> None:
         _say_edited(lesson)
         if lesson.work.is_dir():
             copy = take(lesson.work)
-            verdicts = memory.verdicts(lesson, copy) or _check(course, lesson, copy)
+            verdicts = memory.verdicts(lesson, copy) or _check(
+                course, lesson, copy, copies.begun(lesson)
+            )
             memory.remember(lesson, copy, verdicts)
             found[lesson.number] = verdicts
     console.table(course, found)

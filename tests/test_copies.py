@@ -24,7 +24,7 @@ from course.merging import Merge, Sides, merge
 from course.progress import Progress
 from course.site import free_port
 from course.snapshot import STARTER, Snapshot, is_made, take
-from course.verdicts import PASSED, Verdict
+from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 
 NUMBERS = [lesson.number for lesson in load().lessons]
 GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
@@ -406,6 +406,25 @@ def test_what_was_carried_is_known_after_an_update(here: Course) -> None:
     assert "# A newer line." in (begun.text("app.py") or "")
     assert "It runs for me." in (begun.text("app.py") or "")
     assert not copies.worked_on(lesson)
+
+
+def test_what_was_carried_is_no_attempt(here: Course, checker: NestedChecker) -> None:
+    """What differs from the starter by work of the lesson before is no work of this one's."""
+    before, lesson = here.lesson(3), here.lesson(4)
+    shutil.copytree(before.solution, before.work)
+    change(before.work / "App" / "ext.py", "busy_timeout = 10000", "busy_timeout = 9000")
+    change(before.work / "manage.py", '"""Make the tables that', '"""Make all tables that')
+    updates.carry(here, lesson, "3", as_it_is)
+    copy = take(lesson.work)
+
+    def states() -> dict[str, str]:
+        verdicts = checker.check_copy(lesson, copy, begun=copies.begun(lesson))
+        return {verdict.id: verdict.state for verdict in verdicts}
+
+    untouched = dict.fromkeys([task.id for task in lesson.tasks], NOT_ATTEMPTED)
+    assert states() == untouched
+    copy = copy.replacing("manage.py", "def create_db():\n", "def create_db():\n    print()\n")
+    assert states() == untouched | {"4.3": FAILED}
 
 
 def test_carry_keeps_the_copy_that_is_there(lesson: Lesson) -> None:
