@@ -1010,16 +1010,15 @@ def test_what_a_report_shows_is_bounded(
     assert [len(found.notes), found.notes[-1]] == [grading.NOTES_LIMIT + 1, "And 10 more."]
 
 
-def test_a_copy_that_cannot_be_written_costs_its_own_lesson(course: Course, tmp_path: Path) -> None:
-    """A folder of the name that a file of the starter has: no disk can have both."""
+def test_a_folder_in_the_place_of_the_app_is_handed_in(course: Course, tmp_path: Path) -> None:
+    """No disk can have both: what the student has done counts."""
     folder = tmp_path / "in" / "ada" / LESSON / "app.py"
     folder.mkdir(parents=True)
     (folder / "x.py").touch()
     grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
     (found,) = grader.grade(find(tmp_path / "in", course))
-    assert {task.state for task in found.lessons[0].tasks} == {CRASHED}
-    assert found.lessons[0].diff.startswith("There is no diff: ")
-    assert all("It could not be checked" in task.message for task in found.lessons[0].tasks)
+    assert {task.state for task in found.lessons[0].tasks} == {IMPORT_ERROR}
+    assert "app.py/x.py" in found.lessons[0].diff
 
 
 def test_no_two_submissions_have_one_file(course: Course, tmp_path: Path) -> None:
