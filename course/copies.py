@@ -43,7 +43,12 @@ def make(lesson: Lesson, prepare: Prepare) -> bool:
     """
     if lesson.work.is_dir():
         return False
-    begin(lesson, take(lesson.starter), prepare)
+    with _told(lesson):
+        fill = _first(lesson, prepare(take(lesson.starter)))
+        with _alone(lesson.work.parent):
+            if lesson.work.is_dir():  # another command has made it meanwhile, and may serve it
+                return False
+            _swap(lesson, fill)
     return True
 
 
@@ -64,13 +69,15 @@ def begin(lesson: Lesson, copy: Snapshot, prepare: Prepare) -> Path | None:
     Return where that one is kept. Raises `CourseError` where the folder cannot be written.
     """
     with _told(lesson):
-        prepared = prepare(copy)
+        return _put(lesson, _first(lesson, prepare(copy)))
 
-        def fill(new: Path) -> None:
-            prepared.write(new)
-            remember(lesson, new, starter(lesson))
 
-        return _put(lesson, fill)
+def _first(lesson: Lesson, prepared: Snapshot) -> Fill:
+    def fill(new: Path) -> None:
+        prepared.write(new)
+        remember(lesson, new, starter(lesson))
+
+    return fill
 
 
 def revise(lesson: Lesson, old: Snapshot, new: Snapshot, base: Snapshot | None) -> Path | None:
@@ -278,23 +285,28 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 def _put(lesson: Lesson, fill: Fill) -> Path | None:
     """Put a new copy in its place; return where what stood there is kept."""
+    with _alone(lesson.work.parent):
+        return _swap(lesson, fill)
+
+
+def _swap(lesson: Lesson, fill: Fill) -> Path | None:
+    """Do what `_put` does, where no other command moves copies meanwhile."""
     if lesson.work.exists() and not lesson.work.is_dir():
         raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
-    with _alone(lesson.work.parent):
-        kept = _dated(lesson.work)
-        scratch = kept.with_name(f".new-{kept.name}")
-        scratch.mkdir()
-        try:
-            new = scratch / lesson.folder
-            fill(new)
-            if lesson.work.is_dir():
-                lesson.work.rename(kept)
-            new.rename(lesson.work)
-        except BaseException:
-            _undo(scratch)
-            raise
-        shutil.rmtree(scratch, ignore_errors=True)
-        return kept if kept.exists() else None
+    kept = _dated(lesson.work)
+    scratch = kept.with_name(f".new-{kept.name}")
+    scratch.mkdir()
+    try:
+        new = scratch / lesson.folder
+        fill(new)
+        if lesson.work.is_dir():
+            lesson.work.rename(kept)
+        new.rename(lesson.work)
+    except BaseException:
+        _undo(scratch)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return kept if kept.exists() else None
 
 
 def _undo(scratch: Path) -> Path | None:

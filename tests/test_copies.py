@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -301,6 +304,42 @@ def test_two_commands_at_once(lesson: Lesson) -> None:
             assert folder.exists()
 
     assert take(copies.keep(lesson, Slow({"new.py": b"mine"}))).files == {"new.py": b"mine"}
+
+
+def test_a_copy_that_another_command_has_made_meanwhile_stays(here: Course) -> None:
+    """Two first commands of a lesson, at once: the slower must not move away what is served."""
+    lesson = here.lesson(1)
+
+    def meanwhile(copy: Snapshot) -> Snapshot:
+        assert copies.make(lesson, as_it_is)
+        (lesson.work / "mine.py").write_text("# mine\n")
+        return copy
+
+    assert not copies.make(lesson, meanwhile)
+    assert (lesson.work / "mine.py").exists()
+    assert [path.name for path in lesson.work.parent.iterdir()] == [lesson.folder]
+
+
+def test_a_command_waits_for_another(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock = fcntl.flock
+    waits = threading.Event()
+
+    def noting(descriptor: int, how: int) -> None:
+        try:
+            flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if how & fcntl.LOCK_NB:
+                raise
+            waits.set()
+            flock(descriptor, how)
+
+    with ThreadPoolExecutor(1) as pool:
+        with copies._alone(lesson.work.parent):
+            monkeypatch.setattr(fcntl, "flock", noting)
+            reset = pool.submit(copies.reset, lesson, as_it_is)
+            until(lambda: waits.is_set() or reset.done())
+            assert not reset.done()
+        assert reset.result() == kept(lesson)[0]
 
 
 # lesson N --from
