@@ -123,7 +123,7 @@ class Watch:
             "s": self._choose,
             "n": self._go_on,
             ENTER: self._go_on,
-            "r": self._ask,
+            "r": self._again,
             "o": self._open,
             "q": self._quit,
             END: self._quit,
@@ -342,6 +342,10 @@ class Watch:
     def _go_to(self, task: Task) -> None:
         self._at_home = True
         self._show_soon(task=task, hints=0)
+
+    def _again(self) -> None:
+        if self._copy:  # else the screen says why nothing can be checked, and goes on doing so
+            self._ask()
 
     def _open(self) -> None:
         """Open the lesson's page at the task, where there is a browser."""

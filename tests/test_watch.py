@@ -593,6 +593,8 @@ def test_a_folder_that_goes_and_comes(watching: Callable[..., Watching], lesson:
     away = lesson.work.with_name("away")
     lesson.work.rename(away)
     it.shows("work/01_small is gone.", "python -m course lesson 1")
+    it.press("rl")
+    it.shows("→", "work/01_small is gone.", without="Checking")
     away.rename(lesson.work)
     it.shows("Checked at", without="gone")
     lesson.work.rename(away)
@@ -707,9 +709,13 @@ def test_what_serves_has_nothing_of_the_checks(
     """Else the worker would not see the end of what it works for."""
     it = watching("--serve", "--port", str(free_port()))
     it.shows("Checked at")
-    worker, serves = sorted(children(it.process))
-    assert any(file.startswith("socket:") for file in open_files(worker))
-    assert not any(file.startswith("socket:") for file in open_files(serves))
+    log = str(lesson.work.with_name("serving-1.log"))
+    sockets = {
+        log in open_files(pid): [name for name in open_files(pid) if name.startswith("socket:")]
+        for pid in children(it.process)
+    }
+    assert sockets[False]
+    assert sockets[True] == []
 
 
 def descendants(pid: int) -> set[int]:
