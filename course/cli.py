@@ -114,7 +114,8 @@ def _carry(course: Course, lesson: Lesson, source: str) -> None:
     Progress(course).forget(lesson)
     say(f"{_name(lesson.work)} goes on with your own work: the starter is merged into it.")
     console.outcome(lesson, outcome, in_use)
-    if source.isdecimal() and (task := Progress(course).next_task(course.lesson(int(source)))):
+    number = updates.number_in(source)
+    if number is not None and (task := Progress(course).next_task(course.lesson(number))):
         say(f"No check has seen task {task.id} pass: what it lacks is missed here too.")
 
 

@@ -46,9 +46,11 @@ def carry(course: Course, lesson: Lesson, given: str, prepare: Prepare) -> Outco
     """
     folder, earlier = _source(course, lesson, given)
     sides = Sides(f"yours, from lesson {earlier.number}", f"starter of lesson {lesson.number}")
-    ours = take(folder)
+    ours, solution = take(folder), take(earlier.solution)
+    if ours.files.keys().isdisjoint(solution.files):  # each of its files would be one more
+        raise CourseError(f"{folder} holds no file of lesson {earlier.number}: name another.")
     _refuse_marks(ours, folder)
-    merged = merge(take(earlier.solution), ours, take(lesson.starter), sides)
+    merged = merge(solution, ours, take(lesson.starter), sides)
     kept = copies.begin(lesson, merged.result, prepare)
     return Outcome((), merged.conflicts, kept)
 
@@ -62,8 +64,9 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
     before = course.before(lesson)
     if not before:
         raise CourseError(f"No lesson comes before lesson {lesson.number}: begin it without that.")
-    if given.isdecimal():
-        earlier = course.lesson(int(given))
+    number = number_in(given)
+    if number is not None:
+        earlier = course.lesson(number)
         folder = earlier.work
     else:
         folder = Path(given)
@@ -74,7 +77,12 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
             f"Lesson {lesson.number} can go on with an earlier lesson of yours, "
             f"and {given} is of lesson {earlier.number}."
         )
-    return (copies.existing(earlier) if given.isdecimal() else folder), earlier
+    return (folder if number is None else copies.existing(earlier)), earlier
+
+
+def number_in(given: str) -> int | None:
+    """Return the lesson's number that `carry` is given; None where it is given a folder."""
+    return int(given) if given.isdecimal() and len(given) < 10 else None
 
 
 def update(lesson: Lesson) -> Outcome | None:

@@ -426,6 +426,14 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
     assert take(lesson.work) == take(lesson.starter)
 
 
+def test_carry_from_a_folder_whose_name_is_a_number(home: Path, here: Course) -> None:
+    shutil.copytree(here.lesson(1).solution, home / "2026112811")
+    port = free_port()
+    with serving(home, "lesson", "2", "--from", "2026112811", port=port):
+        get(port)
+    assert "(new, from yours and the starter)" in said(home)
+
+
 @pytest.mark.parametrize(
     ("number", "given", "says"),
     [
@@ -436,10 +444,14 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
         (1, "99", "There is no lesson 99"),
         (2, "0", "You have no copy of lesson 0"),
         (2, "nowhere", "There is no folder nowhere"),
+        (2, "docs", "docs holds no file of lesson 1: name another"),
         (2, "work/02_blueprint", "of lesson 2"),
     ],
 )
-def test_carry_from_what_cannot_be(here: Course, number: int, given: str, says: str) -> None:
+def test_carry_from_what_cannot_be(
+    here: Course, number: int, given: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here.root)
     for begun in (1, 2):
         copies.make(here.lesson(begun), as_it_is)
     with pytest.raises(CourseError, match=says):
