@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -25,6 +26,7 @@ from conftest import until
 
 from course import console
 from course.catalog import Course, load
+from course.cli import main
 from course.errors import CourseError
 from course.serving import listens, serve
 from course.site import free_port
@@ -598,6 +600,69 @@ def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
     text = diffs.yours(lesson, take(lesson.work), colour=True)
     assert "\x1b[32m" in text
     assert re.search(r"@@.*\(as in the starter\)", text)
+
+
+@pytest.mark.parametrize(
+    "args", [("diff", "1", "--in"), ("check", "1", "--path"), ("lesson", "2", "--from")]
+)
+def test_a_name_that_the_system_refuses(begun: Path, args: tuple[str, ...]) -> None:
+    name = 300 * "a"
+    assert name in run(begun, *args, name, code=2)
+
+
+def test_a_folder_that_is_forbidden(
+    begun: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is forbidden here, and not to others, for to root nothing is."""
+
+    def forbid(path: object, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", forbid)
+        with pytest.raises(CourseError, match=r"work cannot be read: Permission denied\."):
+            take(begun / "work")
+    monkeypatch.setattr(Path, "exists", forbid)
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", "1", "--in", "/forbidden"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "/forbidden cannot be used: Permission denied.\n"
+
+
+def shell(home: Path, line: str) -> subprocess.CompletedProcess[str]:
+    argv, env = command()
+    line = line.format(shlex.join(argv))
+    return subprocess.run(
+        line, shell=True, cwd=home, env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device is full here")
+def test_output_that_nothing_takes(begun: Path) -> None:
+    done = shell(begun, "{} diff 1 >/dev/full")
+    assert (done.returncode, done.stderr) == (2, "This cannot go on: No space left on device.\n")
+
+
+@pytest.mark.parametrize("name", ["diff", "step", "check"])
+def test_output_that_is_closed(begun: Path, name: str) -> None:
+    done = shell(begun, f"{{}} {name} 1 >&-")
+    assert (done.returncode, done.stderr) == (int(name == "check"), "")
+
+
+def test_errors_that_are_closed(begun: Path) -> None:
+    assert shell(begun, "{} diff 99 2>&-").returncode == 2
+
+
+def test_output_of_which_enough_is_read(begun: Path) -> None:
+    """As `head` does: that is no mistake of anyone's."""
+    argv, env = command("diff", "1")
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as output:
+        done = subprocess.run(
+            argv, cwd=begun, env=env, stdout=output, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.stderr == b""
 
 
 def test_diff_without_git(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
