@@ -24,13 +24,13 @@ from urllib.request import urlopen
 import pytest
 from conftest import until
 
-from course import console
+from course import console, diffs
 from course.catalog import Course, load
 from course.cli import main
 from course.errors import CourseError
 from course.serving import listens, serve
 from course.site import free_port
-from course.snapshot import take
+from course.snapshot import Snapshot, take
 
 MAIN = "from course.cli import main; main()"
 TASKS = [task.id for task in load().lesson(1).tasks]
@@ -593,9 +593,41 @@ def test_step_is_a_patch_from_solution_to_solution(home: Path, tmp_path: Path, n
     assert same(tmp_path / "copy", course.lesson(number).solution)
 
 
-def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
-    from course import diffs
+@pytest.mark.parametrize("name", ['say "hi".py', "say hi.py", "back\\slash.py", "ta\tb.py", "é.py"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_diff_marks_a_file_of_any_name(course: Course, name: str, colour: bool) -> None:
+    lesson = course.lesson(1)
+    copy = Snapshot(take(lesson.starter).files | {name: b'print("mine")\n'})
+    text = diffs.yours(lesson, copy, colour=colour)
+    heads = [line for line in text.split("\n") if re.search("@@ -1 [+]0,0 @@", line)]
+    assert [head.endswith("(changed by you)") for head in heads] == [True]
 
+
+def test_diff_of_a_form_feed_is_a_patch(begun: Path) -> None:
+    work = begun / "work" / "01_script"
+    with (work / "app.py").open("a") as file:
+        file.write("# mine\n\x0c\n# m\x1core\u2028\n")
+    apply(run(begun, "diff", "1"), work)
+    assert same(work, begun / "solutions" / "01_script")
+
+
+def test_diff_takes_no_template_of_the_machine(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have hooks, which git would run."""
+    tree, found = diffs._tree, set()
+
+    def looking(repository: Path, *args: object) -> str:
+        found.update(path.name for path in repository.iterdir())
+        return tree(repository, *args)
+
+    monkeypatch.setattr(diffs, "_tree", looking)
+    assert diffs.step(course, course.lesson(1))
+    assert "objects" in found
+    assert "hooks" not in found
+
+
+def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
     lesson = load(begun).lesson(1)
     text = diffs.yours(lesson, take(lesson.work), colour=True)
     assert "\x1b[32m" in text
