@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -93,12 +94,22 @@ def revise(lesson: Lesson, old: Snapshot, new: Snapshot, base: Snapshot | None) 
             (folder / path).unlink()
         changed = {path: data for path, data in new.files.items() if old.files.get(path) != data}
         refuse_links(folder, changed)
-        Snapshot(changed).write(folder)
+        _write_over(folder, changed)
         if base:
             remember(lesson, folder, base)
 
     with _told(lesson):
         return _put(lesson, fill)
+
+
+def _write_over(folder: Path, changed: dict[str, bytes]) -> None:
+    """Write files into a copy. One in the place of another has its mode: it may be read-only."""
+    before = {path: (folder / path).stat().st_mode for path in changed if (folder / path).is_file()}
+    for path in before:
+        (folder / path).unlink()
+    Snapshot(changed).write(folder)
+    for path, mode in before.items():
+        (folder / path).chmod(stat.S_IMODE(mode))
 
 
 def existing(lesson: Lesson) -> Path:
@@ -364,6 +375,8 @@ def _told(lesson: Lesson) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or error.args[0][0][2]  # shutil.Error lists: from, to, why
+        name = str(error.filename or "").partition(f"/{lesson.folder}/")[2]
+        which = f"{name} in {lesson.work}" if name else lesson.work
         raise CourseError(
-            f"{lesson.work} cannot be written: {why}. Nothing of yours was changed."
+            f"{which} cannot be written: {why}. Nothing of yours was changed."
         ) from error

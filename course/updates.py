@@ -7,6 +7,7 @@ what was written in lessons/ by mistake.
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +134,11 @@ def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
         _refuse_marks(take(lesson.work), lesson.work)
     theirs = Snapshot(came.files | files)
     rescued = copies.keep(lesson, theirs)
-    found = _rescue_into_copy(lesson, came, theirs, prepare)
+    try:
+        found = _rescue_into_copy(lesson, came, theirs, prepare)
+    except BaseException:  # it is all in lessons/ still, and each try would leave one more
+        shutil.rmtree(rescued, ignore_errors=True)
+        raise
     _restore(lesson, came, written)
     return Outcome(found.changed, found.conflicts, found.kept, rescued)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -766,6 +768,44 @@ def test_rescue_where_a_file_is_saved_meanwhile(
     with pytest.raises(CourseError, match="saved just now"):
         updates.rescue(lesson, as_it_is)
     assert (lesson.starter / "new.py").read_text() == "# Saved later.\n"
+
+
+@pytest.fixture
+def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root, no file is read-only: have it be so."""
+    write = Path.write_bytes
+
+    def write_bytes(self: Path, data: bytes) -> int:
+        if self.exists() and not self.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+
+
+@pytest.mark.usefixtures("not_root")
+def test_a_file_that_is_read_only_is_written_over(lesson: Lesson) -> None:
+    (lesson.work / "manage.py").chmod(0o555)
+    written_by_mistake(load(lesson.root))
+    updates.rescue(lesson, as_it_is)
+    assert "# By mistake." in (lesson.work / "manage.py").read_text()
+    assert stat.S_IMODE((lesson.work / "manage.py").stat().st_mode) == 0o555
+
+
+def test_rescue_that_fails_leaves_nothing(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_by_mistake(load(lesson.root))
+    write = Snapshot.write
+
+    def refused(self: Snapshot, folder: Path) -> None:
+        if ".new-" in str(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder / "new.py"))
+        write(self, folder)
+
+    monkeypatch.setattr(Snapshot, "write", refused)
+    with pytest.raises(CourseError, match=r"^new\.py in .*01_script cannot be written: Perm"):
+        updates.rescue(lesson, as_it_is)
+    assert [path.name for path in lesson.work.parent.iterdir()] == [lesson.folder]
+    assert set(release.edited(lesson)) == {"manage.py", "new.py"}
 
 
 def test_rescue_without_a_clone(lesson: Lesson) -> None:
