@@ -16,6 +16,7 @@ from course.catalog import Course, Lesson
 from course.copies import Prepare
 from course.errors import CourseError
 from course.files import replace
+from course.git import as_set_up, run
 from course.merging import Conflict, Merge, Sides, merge
 from course.release import edited, released, starter
 from course.snapshot import Snapshot, take
@@ -115,10 +116,12 @@ def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
 
     lessons/ is as it came again, once all that was there is in work/.
 
-    Raises `CourseError` where the course is no clone, or a folder cannot be written.
+    Raises `CourseError` where the course is no clone, git is missing, or a folder cannot be
+    written.
     """
     came, written = released(lesson), edited(lesson)
     if came is None:
+        run("version", cwd=lesson.root, env=as_set_up())  # tells where git itself is missing
         raise CourseError(
             f"This course is no git clone, so nobody can tell what lessons/{lesson.folder} was. "
             f"Copy what you wrote there to work/{lesson.folder} yourself."

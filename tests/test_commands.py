@@ -515,6 +515,15 @@ def test_broken_verdicts_begin_afresh(begun: Path, entry: object) -> None:
     assert "Hint 1 of 2" in run(begun, "hint", "1")
 
 
+def test_verdicts_that_lack_a_task_are_asked_for_again(begun: Path) -> None:
+    run(begun, "check", "1", code=1)
+    memory = begun / "work" / ".progress.json"
+    data = json.loads(memory.read_text())
+    del data["verdicts"]["01_script"]["tasks"][0]
+    memory.write_text(json.dumps(data))
+    assert "Hint 1 of 2" in run(begun, "hint", "1")
+
+
 # diff, step, reset
 
 

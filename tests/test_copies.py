@@ -816,6 +816,14 @@ def test_rescue_without_a_clone(lesson: Lesson) -> None:
         updates.rescue(lesson, as_it_is)
 
 
+def test_rescue_without_git(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CourseError, match="git is needed for this, and it is not installed"):
+        updates.rescue(lesson, as_it_is)
+
+
 def test_edits_in_lessons_are_noticed(lesson: Lesson) -> None:
     finish(lesson.root, 1)
     (lesson.work / "manage.py").unlink()
