@@ -15,7 +15,7 @@ from course.errors import CourseError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
-PYTHON = os.path.join(VENV, *(["Scripts", "python.exe"] if os.name == "nt" else ["bin", "python"]))
+PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, "course.stamp")
 LOG = os.path.join(VENV, "course-install.log")
 
@@ -88,17 +88,7 @@ def stop(words: str, code: int) -> None:
 def go_on_in_venv(arguments: list[str]) -> None:
     """Run the same command in .venv's Python, in this one's place."""
     command = [PYTHON, "-m", "course", *arguments]
-    env = environment() | {"COURSE_VENV": VENV}
-    if os.name == "posix":
-        os.execve(PYTHON, command, env)
-    import contextlib
-    import subprocess
-
-    process = subprocess.Popen(command, env=env)
-    while True:
-        # Ctrl-C reaches the command too, which says itself when it ends.
-        with contextlib.suppress(KeyboardInterrupt):
-            sys.exit(process.wait())
+    os.execve(PYTHON, command, environment() | {"COURSE_VENV": VENV})
 
 
 def needed(arguments: list[str]) -> str:
@@ -127,18 +117,18 @@ def see_to_packages(of: str) -> bool:
 
 def locked() -> BufferedRandom:
     """Return a file that is locked while it is open, where the system can lock one."""
+    import fcntl
+
     # One that is always there, and open to write because a lock on NFS asks for that.
     file = open(requirements(), "r+b")  # noqa: SIM115
     # An installer that outlives this command goes on holding the lock.
     os.set_inheritable(file.fileno(), True)
     try:
-        import fcntl
-
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         say("Another command is installing the course's packages: waiting for it…")
         fcntl.flock(file, fcntl.LOCK_EX)
-    except (ImportError, OSError):
+    except OSError:
         pass
     return file
 
@@ -291,8 +281,7 @@ def install(of: str) -> None:
     if stamp is not None:
         write_stamp()
     command = installer()
-    lib = ["Lib"] if os.name == "nt" else ["lib", f"python{version}"]
-    packages = os.path.join(VENV, *lib, "site-packages")
+    packages = os.path.join(VENV, "lib", f"python{version}", "site-packages")
     before = os.stat(packages).st_mtime_ns
     try:
         run(*command, "-r", requirements(of))

@@ -41,8 +41,8 @@ class Browser:
     def request(self, method: str, path: str, follow: bool = True, **options: Any) -> Page:
         """Send a request and return the answer. Redirects are not followed.
 
-        Redirects that only spell the path otherwise (308) are followed, as every browser does,
-        unless `follow` is False.
+        But those that ask for the same request at another path (307, 308), as where that is only
+        spelt otherwise, are followed once, as every browser does, unless `follow` is False.
         `options` are httpx's: `data` (a form), `json`, `content` (text or bytes) and `headers`.
 
         Raises `TimedOut`, `Crashed` or `ImportFailed` where no answer comes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -40,9 +41,21 @@ class Commands(click.Group):
         except CourseError as error:
             console.complain(str(error))
             ctx.exit(2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads has read enough, as `head` does
+                raise
+            console.complain(_refused(error))
+            ctx.exit(2)
         except KeyboardInterrupt as stopped:
             console.complain(f"Stopped. {stopped}".rstrip())
             ctx.exit(130)
+
+
+def _refused(error: OSError) -> str:
+    """Return what to say where the system refuses something, such as to look at a folder."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}."
+    return f"This cannot go on: {error.strerror or error}."
 
 
 @click.group(cls=Commands)
@@ -114,7 +127,8 @@ def _carry(course: Course, lesson: Lesson, source: str) -> None:
     Progress(course).forget(lesson)
     say(f"{_name(lesson.work)} goes on with your own work: the starter is merged into it.")
     console.outcome(lesson, outcome, in_use)
-    if source.isdecimal() and (task := Progress(course).next_task(course.lesson(int(source)))):
+    number = updates.number_in(source)
+    if number is not None and (task := Progress(course).next_task(course.lesson(number))):
         say(f"No check has seen task {task.id} pass: what it lacks is missed here too.")
 
 
@@ -319,7 +333,7 @@ def diff(number: int, folder: Path | None, stat: bool) -> None:
     """Compare your copy of a lesson with the solution."""
     course = _course()
     lesson = course.lesson(number)
-    text = diffs.yours(lesson, _copy(course, lesson, folder), stat, sys.stdout.isatty())
+    text = diffs.yours(lesson, _copy(course, lesson, folder), stat, console.is_terminal(sys.stdout))
     say(text.rstrip("\n") or "There is no difference.")
 
 
@@ -329,7 +343,8 @@ def diff(number: int, folder: Path | None, stat: bool) -> None:
 def step(number: int, stat: bool) -> None:
     """Show what a lesson adds to the one before it."""
     course = load()
-    say(diffs.step(course, course.lesson(number), stat, sys.stdout.isatty()).rstrip("\n"))
+    text = diffs.step(course, course.lesson(number), stat, console.is_terminal(sys.stdout))
+    say(text.rstrip("\n"))
 
 
 @main.command(name="diffs")

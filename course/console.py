@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -81,12 +81,17 @@ def _colour() -> bool | None:
 
 def complain(text: str) -> None:
     """Print a sentence on standard error: why the program could not do what it was asked."""
-    click.echo(click.style(text, fg="red") if sys.stderr.isatty() else text, err=True)
+    click.echo(click.style(text, fg="red") if is_terminal(sys.stderr) else text, err=True)
 
 
 def notice(text: str) -> None:
     """Print a sentence on standard error: what is good to know, beside what was asked for."""
-    click.echo(click.style(text, fg="yellow") if sys.stderr.isatty() else text, err=True)
+    click.echo(click.style(text, fg="yellow") if is_terminal(sys.stderr) else text, err=True)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal. There is no stream where the shell has closed it."""
+    return stream is not None and stream.isatty()
 
 
 def command(
@@ -279,7 +284,7 @@ def counted(found: Iterable[Grade], number: int) -> Iterator[Grade]:
 
     Where that is no terminal, it is a line for each tenth.
     """
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         for done, each in enumerate(found, 1):
             yield each
             if done * 10 // number > (done - 1) * 10 // number:

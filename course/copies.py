@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +45,12 @@ def make(lesson: Lesson, prepare: Prepare) -> bool:
     """
     if lesson.work.is_dir():
         return False
-    begin(lesson, take(lesson.starter), prepare)
+    with _told(lesson):
+        fill = _first(lesson, prepare(take(lesson.starter)))
+        with _alone(lesson.work.parent):
+            if lesson.work.is_dir():  # another command has made it meanwhile, and may serve it
+                return False
+            _swap(lesson, fill)
     return True
 
 
@@ -67,13 +73,15 @@ def begin(lesson: Lesson, copy: Snapshot, prepare: Prepare, carried: bool = Fals
     cannot be written.
     """
     with _told(lesson):
-        prepared = prepare(copy)
+        return _put(lesson, _first(lesson, prepare(copy), carried))
 
-        def fill(new: Path) -> None:
-            prepared.write(new)
-            remember(lesson, new, starter(lesson), take(new) if carried else None)
 
-        return _put(lesson, fill)
+def _first(lesson: Lesson, prepared: Snapshot, carried: bool = False) -> Fill:
+    def fill(new: Path) -> None:
+        prepared.write(new)
+        remember(lesson, new, starter(lesson), take(new) if carried else None)
+
+    return fill
 
 
 def revise(
@@ -96,12 +104,22 @@ def revise(
             (folder / path).unlink()
         changed = {path: data for path, data in new.files.items() if old.files.get(path) != data}
         refuse_links(folder, changed)
-        Snapshot(changed).write(folder)
+        _write_over(folder, changed)
         if base:
             remember(lesson, folder, base, begun)
 
     with _told(lesson):
         return _put(lesson, fill)
+
+
+def _write_over(folder: Path, changed: dict[str, bytes]) -> None:
+    """Write files into a copy. One in the place of another has its mode: it may be read-only."""
+    before = {path: (folder / path).stat().st_mode for path in changed if (folder / path).is_file()}
+    for path in before:
+        (folder / path).unlink()
+    Snapshot(changed).write(folder)
+    for path, mode in before.items():
+        (folder / path).chmod(stat.S_IMODE(mode))
 
 
 def existing(lesson: Lesson) -> Path:
@@ -319,23 +337,28 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
 
 def _put(lesson: Lesson, fill: Fill) -> Path | None:
     """Put a new copy in its place; return where what stood there is kept."""
+    with _alone(lesson.work.parent):
+        return _swap(lesson, fill)
+
+
+def _swap(lesson: Lesson, fill: Fill) -> Path | None:
+    """Do what `_put` does, where no other command moves copies meanwhile."""
     if lesson.work.exists() and not lesson.work.is_dir():
         raise CourseError(f"{lesson.work} is a file, where your copy is to be: move it away.")
-    with _alone(lesson.work.parent):
-        kept = _dated(lesson.work)
-        scratch = kept.with_name(f".new-{kept.name}")
-        scratch.mkdir()
-        try:
-            new = scratch / lesson.folder
-            fill(new)
-            if lesson.work.is_dir():
-                lesson.work.rename(kept)
-            new.rename(lesson.work)
-        except BaseException:
-            _undo(scratch)
-            raise
-        shutil.rmtree(scratch, ignore_errors=True)
-        return kept if kept.exists() else None
+    kept = _dated(lesson.work)
+    scratch = kept.with_name(f".new-{kept.name}")
+    scratch.mkdir()
+    try:
+        new = scratch / lesson.folder
+        fill(new)
+        if lesson.work.is_dir():
+            lesson.work.rename(kept)
+        new.rename(lesson.work)
+    except BaseException:
+        _undo(scratch)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return kept if kept.exists() else None
 
 
 def _undo(scratch: Path) -> Path | None:
@@ -393,6 +416,8 @@ def _told(lesson: Lesson) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or error.args[0][0][2]  # shutil.Error lists: from, to, why
+        name = str(error.filename or "").partition(f"/{lesson.folder}/")[2]
+        which = f"{name} in {lesson.work}" if name else lesson.work
         raise CourseError(
-            f"{lesson.work} cannot be written: {why}. Nothing of yours was changed."
+            f"{which} cannot be written: {why}. Nothing of yours was changed."
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from ast import literal_eval
 from pathlib import Path
 
 from course import markers
@@ -16,7 +17,10 @@ _NO_ATTRIBUTES = "* !text !eol !ident !filter !working-tree-encoding !diff !merg
 """Whatever a folder's own .gitattributes says: with some, a diff shows nothing, or another text."""
 
 _HUNK = re.compile(r"^(?P<before>(\x1b\[\d*m)*@@ -(?P<start>\d+)(?:,(?P<length>\d+))? .*)$")
-_FILE = re.compile(r"^(\x1b\[\d*m)*(--- yours|\+\+\+ solution)/(?P<path>[^\x1b\t]*)")
+_FILE = re.compile(
+    r"^(\x1b\[\d*m)*(--- |\+\+\+ )"
+    r'(?P<path>(yours|solution)/[^\x1b\t]*|"(yours|solution)/([^"\\]|\\.)*")'
+)
 
 
 def yours(lesson: Lesson, copy: Snapshot, stat: bool = False, colour: bool = False) -> str:
@@ -70,7 +74,7 @@ def _diff(sides: dict[str, Snapshot], stat: bool, colour: bool) -> str:
     the diff is a patch that `git apply -p1` takes.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        run_git("init", "-q", "--bare", cwd=Path(scratch))
+        run_git("init", "-q", "--bare", "--template=", cwd=Path(scratch))
         Path(scratch, "info").mkdir(exist_ok=True)
         Path(scratch, "info", "attributes").write_text(_NO_ATTRIBUTES)
         trees = [_tree(Path(scratch), name, snapshot) for name, snapshot in sides.items()]
@@ -94,11 +98,11 @@ def _tree(repository: Path, name: str, snapshot: Snapshot) -> str:
 def _mark(diff: str, copy: Snapshot, starter: Snapshot) -> str:
     """Add to each hunk's head whose lines the copy has there: the starter's, or the student's."""
     lines, path = [], ""
-    for line in diff.splitlines():
+    for line in diff.split("\n"):  # other ends of lines, such as a form feed, are within one
         if line.startswith(("diff --git", "\x1b[1mdiff --git")):
             path = ""
         elif match := _FILE.match(line):
-            path = path or match["path"]
+            path = path or _name(match["path"])
         elif match := _HUNK.match(line):
             changed = _changed(starter.files.get(path), copy.files.get(path))
             first = int(match["start"])
@@ -107,7 +111,16 @@ def _mark(diff: str, copy: Snapshot, starter: Snapshot) -> str:
             mine = mine or (path in starter.files and path not in copy.files)
             line += "  (changed by you)" if mine else "  (as in the starter)"
         lines.append(line)
-    return "\n".join(lines) + ("\n" if lines else "")
+    return "\n".join(lines)
+
+
+def _name(path: str) -> str:
+    """Return the path of a file in a side, from a line that names it.
+
+    Where it has a quote or the like, git quotes it, with escapes that Python has as well.
+    """
+    plain: str = literal_eval(path) if path.startswith('"') else path
+    return plain.partition("/")[2]
 
 
 def _changed(old: bytes | None, new: bytes | None) -> set[int]:

@@ -105,10 +105,10 @@ def let_others_look(so: bool) -> None:
         _prctl(PR_SET_DUMPABLE, int(so), 0, 0, 0)
 
 
-def die_with_parent() -> None:
-    """Be killed when the process ends that has forked this one (Linux)."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Be sent a signal when the process ends that has forked this one (Linux)."""
     if _prctl:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def _close_all_but(kept: set[int]) -> None:

@@ -40,9 +40,13 @@ class Progress:
         self._save()
 
     def verdicts(self, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...] | None:
-        """Return the last verdicts, or None where they are not on `copy`, or its checks changed."""
+        """Return the last verdicts, one a task.
+
+        None where they are not on `copy`, or its checks have changed, or one is missing.
+        """
         of, found = self._verdicts.get(lesson.folder, ("", ()))
-        return found if found and of == self._state(lesson, copy) else None
+        whole = [verdict.id for verdict in found] == [task.id for task in lesson.tasks]
+        return found if whole and of == self._state(lesson, copy) else None
 
     def next_task(self, lesson: Lesson) -> Task | None:
         """Return the first task that had not passed when it was last checked.

@@ -147,13 +147,11 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
 
     Raises `CourseError` where there is no such folder, or it is larger than a lesson can be.
     """
-    if not folder.is_dir():
-        raise CourseError(f"There is no folder {folder}.")
+    top = _open(folder)
     files: dict[str, bytes] = {}
     empty: set[str] = set()
     left = SIZE_LIMIT
     left_out = _CACHES if made else LEFT_OUT
-    top = os.open(folder, os.O_DIRECTORY)
     try:  # by descriptors: what is a folder now, a program may make a link in a moment
         for parent, folders, names, here in os.fwalk(".", dir_fd=top, onerror=_refuse):
             folders[:] = [name for name in sorted(folders) if name not in left_out]
@@ -183,6 +181,15 @@ def take(folder: Path, *, made: bool = False) -> Snapshot:
     finally:
         os.close(top)
     return Snapshot(files, frozenset(empty))
+
+
+def _open(folder: Path) -> int:
+    try:
+        if folder.is_dir():
+            return os.open(folder, os.O_DIRECTORY)
+    except OSError as error:
+        raise CourseError(f"{folder} cannot be read: {error.strerror}.") from error
+    raise CourseError(f"There is no folder {folder}.")
 
 
 def read_file(path: Path | str, limit: int = SIZE_LIMIT, folder: int | None = None) -> bytes:

@@ -35,7 +35,8 @@ def typed(
                 raise ValueError(f"{what} needs {name}.")
             continue
         value = data[name]
-        if type(value).__name__ != kind.__name__:
+        its = type(value)
+        if its is not kind:  # a bool is an int as well, and no number
             raise ValueError(f"{what}: {name} is {_CALLED[kind]}, not {value!r}.")
         if kind is dict:
             value = list(value.values())

@@ -7,6 +7,7 @@ what was written in lessons/ by mistake.
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from course.catalog import Course, Lesson
 from course.copies import Prepare
 from course.errors import CourseError
 from course.files import replace
+from course.git import as_set_up, run
 from course.merging import Conflict, Merge, Sides, merge
 from course.release import edited, released, starter
 from course.snapshot import Snapshot, take
@@ -53,9 +55,11 @@ def carry(course: Course, lesson: Lesson, given: str, prepare: Prepare) -> Outco
             f"To begin anew, make reset-{number} first (it keeps what you had), then this again."
         )
     sides = Sides(f"yours, from lesson {earlier.number}", f"starter of lesson {lesson.number}")
-    ours = take(folder)
+    ours, solution = take(folder), take(earlier.solution)
+    if ours.files.keys().isdisjoint(solution.files):  # each of its files would be one more
+        raise CourseError(f"{folder} holds no file of lesson {earlier.number}: name another.")
     _refuse_marks(ours, folder)
-    merged = merge(take(earlier.solution), ours, take(lesson.starter), sides)
+    merged = merge(solution, ours, take(lesson.starter), sides)
     kept = copies.begin(lesson, merged.result, prepare, carried=True)
     return Outcome((), merged.conflicts, kept)
 
@@ -69,8 +73,9 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
     before = course.before(lesson)
     if not before:
         raise CourseError(f"No lesson comes before lesson {lesson.number}: begin it without that.")
-    if given.isdecimal():
-        earlier = course.lesson(int(given))
+    number = number_in(given)
+    if number is not None:
+        earlier = course.lesson(number)
         folder = earlier.work
     else:
         folder = Path(given)
@@ -81,7 +86,12 @@ def _source(course: Course, lesson: Lesson, given: str) -> tuple[Path, Lesson]:
             f"Lesson {lesson.number} can go on with an earlier lesson of yours, "
             f"and {given} is of lesson {earlier.number}."
         )
-    return (copies.existing(earlier) if given.isdecimal() else folder), earlier
+    return (folder if number is None else copies.existing(earlier)), earlier
+
+
+def number_in(given: str) -> int | None:
+    """Return the lesson's number that `carry` is given; None where it is given a folder."""
+    return int(given) if given.isdecimal() and len(given) < 10 else None
 
 
 def update(lesson: Lesson) -> Outcome | None:
@@ -118,10 +128,12 @@ def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
 
     lessons/ is as it came again, once all that was there is in work/.
 
-    Raises `CourseError` where the course is no clone, or a folder cannot be written.
+    Raises `CourseError` where the course is no clone, git is missing, or a folder cannot be
+    written.
     """
     came, written = released(lesson), edited(lesson)
     if came is None:
+        run("version", cwd=lesson.root, env=as_set_up())  # tells where git itself is missing
         raise CourseError(
             f"This course is no git clone, so nobody can tell what lessons/{lesson.folder} was. "
             f"Copy what you wrote there to work/{lesson.folder} yourself."
@@ -137,7 +149,11 @@ def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
         _refuse_marks(take(lesson.work), lesson.work)
     theirs = Snapshot(came.files | files)
     rescued = copies.keep(lesson, theirs)
-    found = _rescue_into_copy(lesson, came, theirs, prepare)
+    try:
+        found = _rescue_into_copy(lesson, came, theirs, prepare)
+    except BaseException:  # it is all in lessons/ still, and each try would leave one more
+        shutil.rmtree(rescued, ignore_errors=True)
+        raise
     _restore(lesson, came, written)
     return Outcome(found.changed, found.conflicts, found.kept, rescued)
 

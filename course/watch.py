@@ -41,7 +41,7 @@ def watch(course: Course, lesson: Lesson, port: int | None, note: str) -> None:
     """
     with contextlib.closing(Worker(course, lesson)) as worker, contextlib.ExitStack() as stack:
         terminal = stack.enter_context(Terminal())
-        served = stack.enter_context(Served(course, lesson, port)) if port else None
+        served = stack.enter_context(Served(course, lesson, port, worker)) if port else None
         with contextlib.suppress(KeyboardInterrupt):
             Watch(course, lesson, worker, terminal, served).run(note)
 
@@ -49,15 +49,18 @@ def watch(course: Course, lesson: Lesson, port: int | None, note: str) -> None:
 class Served:
     """The app, served beside the checks. What it prints is in a file."""
 
-    def __init__(self, course: Course, lesson: Lesson, port: int) -> None:
-        self._course, self._lesson, self._port = course, lesson, port
+    def __init__(self, course: Course, lesson: Lesson, port: int, worker: Worker) -> None:
+        self._course, self._lesson, self._port, self._worker = course, lesson, port, worker
         self.log = lesson.work.with_name(f"serving-{lesson.number}.log")
         self.says = (
             f"Page: http://127.0.0.1:{port}  (it prints to {self.log.relative_to(lesson.root)})"
         )
 
     def __enter__(self) -> Self:
-        self._pid = beside(self._serve, self.log)
+        try:
+            self._pid = beside(self._serve, self.log)
+        except OSError as error:
+            raise CourseError(f"{self.log} cannot be written: {error.strerror}.") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,9 +78,17 @@ class Served:
         self.__enter__()
 
     def _serve(self) -> None:
+        folder = self._lesson.work
+        self._worker.let_go()
         os.environ["PYTHONUNBUFFERED"] = "1"  # a line is in the file when it is printed
         with contextlib.suppress(KeyboardInterrupt):
-            serving.serve(self._course, self._lesson, self._lesson.work, self._port, console.say)
+            while True:
+                try:
+                    serving.serve(self._course, self._lesson, folder, self._port, console.say)
+                except (CourseError, FileNotFoundError) as error:
+                    console.say(str(error))  # it is gone, and may come back
+                while not folder.is_dir():
+                    time.sleep(TICK)
 
 
 class Watch:
@@ -112,7 +123,7 @@ class Watch:
             "s": self._choose,
             "n": self._go_on,
             ENTER: self._go_on,
-            "r": self._ask,
+            "r": self._again,
             "o": self._open,
             "q": self._quit,
             END: self._quit,
@@ -331,6 +342,10 @@ class Watch:
     def _go_to(self, task: Task) -> None:
         self._at_home = True
         self._show_soon(task=task, hints=0)
+
+    def _again(self) -> None:
+        if self._copy:  # else the screen says why nothing can be checked, and goes on doing so
+            self._ask()
 
     def _open(self) -> None:
         """Open the lesson's page at the task, where there is a browser."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from course import copies
 from course.catalog import Course, Lesson, Task
 from course.errors import CourseError
+from course.job import die_with_parent
 from course.processes import ForkServers, fork
 from course.snapshot import take
 from course.verdicts import Verdict
@@ -75,6 +76,13 @@ class Worker:
             raise CourseError("The process that runs the checks has ended. Begin again.") from None
         return message
 
+    def let_go(self) -> None:
+        """Close our end of the pipe in a process that has it by a fork alone.
+
+        Else the worker would not see that the one it works for has ended.
+        """
+        self._pipe.close()
+
     def close(self) -> None:
         """End the process, and with it every program that it runs."""
         with contextlib.suppress(ProcessLookupError):
@@ -88,20 +96,23 @@ def beside(work: Callable[[], None], log: Path) -> int:
     """Do `work` in a process with a session of its own, so that no key at the terminal reaches it.
 
     What it prints goes into the file `log`. Return the id of the process, which leads its group.
+    Where this process is killed, that one is stopped as by Ctrl-C (Linux). Raises `OSError` where
+    `log` cannot be written.
     """
-    pid = fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        with open(log, "wb") as file, open(os.devnull, "rb") as nothing:
-            for source, target in ((nothing, 0), (file, 1), (file, 2)):
-                os.dup2(source.fileno(), target)
-        work()
-    except Exception:
-        traceback.print_exc()
-    finally:
-        os._exit(0)
+    with open(log, "wb") as file:
+        if pid := fork():
+            return pid
+        try:
+            os.setsid()
+            die_with_parent(signal.SIGINT)  # by which it ends what it has started, too
+            with open(os.devnull, "rb") as nothing:
+                for source, target in ((nothing, 0), (file, 1), (file, 2)):
+                    os.dup2(source.fileno(), target)
+            work()
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
 
 
 def _work(course: Course, lesson: Lesson, pipe: Connection) -> None:

@@ -27,11 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # A Python outside any venv, as whoever has just cloned the course has.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 ANEW = "making it anew"
 REQUIREMENTS = ("requirements.txt", "docs/requirements.txt", "tests/requirements.txt")
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the copies put shell scripts on the PATH")
 
 PROGRAM = """
 import importlib.util, json, sys
@@ -193,7 +190,7 @@ class TestAComputerWithTheRightPython:
         assert made.run("fail").code == 3
 
     def test_within_an_activated_venv(self, made):
-        ran = made.run("lesson", "1", python=str(made.venv / SCRIPTS / "python"))
+        ran = made.run("lesson", "1", python=str(made.venv / "bin" / "python"))
         assert ran.said[1:3] == [str(made.venv), 1]
         assert made.installs == 1
 
@@ -221,7 +218,7 @@ class TestChangedRequirements:
 
     def test_in_an_activated_venv_too(self, made):
         made.require("todo==1.0\ntool==1.0")
-        ran = made.run("lesson", "1", python=str(made.venv / SCRIPTS / "python"))
+        ran = made.run("lesson", "1", python=str(made.venv / "bin" / "python"))
         assert ran.said[3] == ["todo", "tool"]
 
     def test_that_cannot_be_met_leave_the_venv_as_it_was(self, made):

@@ -12,6 +12,7 @@ from test_docs import wrong_in_make
 from course.catalog import ROOT, Lesson, load
 from course.errors import CourseError
 from course.snapshot import take
+from course.tables import typed
 
 TEXT = (ROOT / "lessons" / "course.toml").read_text("utf-8")
 TEXT = TEXT[TEXT.index("[[mistake]]\n") :]  # without the comments at its head
@@ -115,3 +116,9 @@ def test_mends_name_what_is_there() -> None:
 )
 def test_what_is_nowhere_is_noticed(text: str, why: str) -> None:
     assert list(nowhere(text, COURSE.lesson(5))) == [why]
+
+
+def test_a_type_is_not_known_by_its_name() -> None:
+    other = type("int", (), {})()
+    with pytest.raises(ValueError, match="number is a whole number, not"):
+        typed({"number": other}, {"number": int}, {}, "It")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -23,12 +24,13 @@ from urllib.request import urlopen
 import pytest
 from conftest import until
 
-from course import console
+from course import console, diffs
 from course.catalog import Course, load
+from course.cli import main
 from course.errors import CourseError
 from course.serving import listens, serve
 from course.site import free_port
-from course.snapshot import take
+from course.snapshot import Snapshot, take
 
 MAIN = "from course.cli import main; main()"
 TASKS = [task.id for task in load().lesson(1).tasks]
@@ -513,6 +515,15 @@ def test_broken_verdicts_begin_afresh(begun: Path, entry: object) -> None:
     assert "Hint 1 of 2" in run(begun, "hint", "1")
 
 
+def test_verdicts_that_lack_a_task_are_asked_for_again(begun: Path) -> None:
+    run(begun, "check", "1", code=1)
+    memory = begun / "work" / ".progress.json"
+    data = json.loads(memory.read_text())
+    del data["verdicts"]["01_script"]["tasks"][0]
+    memory.write_text(json.dumps(data))
+    assert "Hint 1 of 2" in run(begun, "hint", "1")
+
+
 # diff, step, reset
 
 
@@ -591,13 +602,108 @@ def test_step_is_a_patch_from_solution_to_solution(home: Path, tmp_path: Path, n
     assert same(tmp_path / "copy", course.lesson(number).solution)
 
 
-def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
-    from course import diffs
+@pytest.mark.parametrize("name", ['say "hi".py', "say hi.py", "back\\slash.py", "ta\tb.py", "é.py"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_diff_marks_a_file_of_any_name(course: Course, name: str, colour: bool) -> None:
+    lesson = course.lesson(1)
+    copy = Snapshot(take(lesson.starter).files | {name: b'print("mine")\n'})
+    text = diffs.yours(lesson, copy, colour=colour)
+    heads = [line for line in text.split("\n") if re.search("@@ -1 [+]0,0 @@", line)]
+    assert [head.endswith("(changed by you)") for head in heads] == [True]
 
+
+def test_diff_of_a_form_feed_is_a_patch(begun: Path) -> None:
+    work = begun / "work" / "01_script"
+    with (work / "app.py").open("a") as file:
+        file.write("# mine\n\x0c\n# m\x1core\u2028\n")
+    apply(run(begun, "diff", "1"), work)
+    assert same(work, begun / "solutions" / "01_script")
+
+
+def test_diff_takes_no_template_of_the_machine(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have hooks, which git would run."""
+    tree, found = diffs._tree, set()
+
+    def looking(repository: Path, *args: object) -> str:
+        found.update(path.name for path in repository.iterdir())
+        return tree(repository, *args)
+
+    monkeypatch.setattr(diffs, "_tree", looking)
+    assert diffs.step(course, course.lesson(1))
+    assert "objects" in found
+    assert "hooks" not in found
+
+
+def test_diff_in_colour_at_a_terminal(begun: Path) -> None:
     lesson = load(begun).lesson(1)
     text = diffs.yours(lesson, take(lesson.work), colour=True)
     assert "\x1b[32m" in text
     assert re.search(r"@@.*\(as in the starter\)", text)
+
+
+@pytest.mark.parametrize(
+    "args", [("diff", "1", "--in"), ("check", "1", "--path"), ("lesson", "2", "--from")]
+)
+def test_a_name_that_the_system_refuses(begun: Path, args: tuple[str, ...]) -> None:
+    name = 300 * "a"
+    assert name in run(begun, *args, name, code=2)
+
+
+def test_a_folder_that_is_forbidden(
+    begun: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is forbidden here, and not to others, for to root nothing is."""
+
+    def forbid(path: object, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", forbid)
+        with pytest.raises(CourseError, match=r"work cannot be read: Permission denied\."):
+            take(begun / "work")
+    monkeypatch.setattr(Path, "exists", forbid)
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", "1", "--in", "/forbidden"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "/forbidden cannot be used: Permission denied.\n"
+
+
+def shell(home: Path, line: str) -> subprocess.CompletedProcess[str]:
+    argv, env = command()
+    line = line.format(shlex.join(argv))
+    return subprocess.run(
+        line, shell=True, cwd=home, env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device is full here")
+def test_output_that_nothing_takes(begun: Path) -> None:
+    done = shell(begun, "{} diff 1 >/dev/full")
+    assert (done.returncode, done.stderr) == (2, "This cannot go on: No space left on device.\n")
+
+
+@pytest.mark.parametrize("name", ["diff", "step", "check"])
+def test_output_that_is_closed(begun: Path, name: str) -> None:
+    done = shell(begun, f"{{}} {name} 1 >&-")
+    assert (done.returncode, done.stderr) == (int(name == "check"), "")
+
+
+def test_errors_that_are_closed(begun: Path) -> None:
+    assert shell(begun, "{} diff 99 2>&-").returncode == 2
+
+
+def test_output_of_which_enough_is_read(begun: Path) -> None:
+    """As `head` does: that is no mistake of anyone's."""
+    argv, env = command("diff", "1")
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as output:
+        done = subprocess.run(
+            argv, cwd=begun, env=env, stdout=output, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.stderr == b""
 
 
 def test_diff_without_git(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -310,6 +315,42 @@ def test_two_commands_at_once(lesson: Lesson) -> None:
     assert take(copies.keep(lesson, Slow({"new.py": b"mine"}))).files == {"new.py": b"mine"}
 
 
+def test_a_copy_that_another_command_has_made_meanwhile_stays(here: Course) -> None:
+    """Two first commands of a lesson, at once: the slower must not move away what is served."""
+    lesson = here.lesson(1)
+
+    def meanwhile(copy: Snapshot) -> Snapshot:
+        assert copies.make(lesson, as_it_is)
+        (lesson.work / "mine.py").write_text("# mine\n")
+        return copy
+
+    assert not copies.make(lesson, meanwhile)
+    assert (lesson.work / "mine.py").exists()
+    assert [path.name for path in lesson.work.parent.iterdir()] == [lesson.folder]
+
+
+def test_a_command_waits_for_another(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock = fcntl.flock
+    waits = threading.Event()
+
+    def noting(descriptor: int, how: int) -> None:
+        try:
+            flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if how & fcntl.LOCK_NB:
+                raise
+            waits.set()
+            flock(descriptor, how)
+
+    with ThreadPoolExecutor(1) as pool:
+        with copies._alone(lesson.work.parent):
+            monkeypatch.setattr(fcntl, "flock", noting)
+            reset = pool.submit(copies.reset, lesson, as_it_is)
+            until(lambda: waits.is_set() or reset.done())
+            assert not reset.done()
+        assert reset.result() == kept(lesson)[0]
+
+
 # lesson N --from
 
 
@@ -457,6 +498,14 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
     assert take(lesson.work) == take(lesson.starter)
 
 
+def test_carry_from_a_folder_whose_name_is_a_number(home: Path, here: Course) -> None:
+    shutil.copytree(here.lesson(1).solution, home / "2026112811")
+    port = free_port()
+    with serving(home, "lesson", "2", "--from", "2026112811", port=port):
+        get(port)
+    assert "(new, from yours and the starter)" in said(home)
+
+
 @pytest.mark.parametrize(
     ("number", "given", "says"),
     [
@@ -467,10 +516,14 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
         (1, "99", "There is no lesson 99"),
         (2, "0", "You have no copy of lesson 0"),
         (2, "nowhere", "There is no folder nowhere"),
+        (2, "docs", "docs holds no file of lesson 1: name another"),
         (2, "work/02_blueprint", "of lesson 2"),
     ],
 )
-def test_carry_from_what_cannot_be(here: Course, number: int, given: str, says: str) -> None:
+def test_carry_from_what_cannot_be(
+    here: Course, number: int, given: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here.root)
     for begun in (1, 2):
         copies.make(here.lesson(begun), as_it_is)
     with pytest.raises(CourseError, match=says):
@@ -787,11 +840,57 @@ def test_rescue_where_a_file_is_saved_meanwhile(
     assert (lesson.starter / "new.py").read_text() == "# Saved later.\n"
 
 
+@pytest.fixture
+def not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root, no file is read-only: have it be so."""
+    write = Path.write_bytes
+
+    def write_bytes(self: Path, data: bytes) -> int:
+        if self.exists() and not self.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+
+
+@pytest.mark.usefixtures("not_root")
+def test_a_file_that_is_read_only_is_written_over(lesson: Lesson) -> None:
+    (lesson.work / "manage.py").chmod(0o555)
+    written_by_mistake(load(lesson.root))
+    updates.rescue(lesson, as_it_is)
+    assert "# By mistake." in (lesson.work / "manage.py").read_text()
+    assert stat.S_IMODE((lesson.work / "manage.py").stat().st_mode) == 0o555
+
+
+def test_rescue_that_fails_leaves_nothing(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_by_mistake(load(lesson.root))
+    write = Snapshot.write
+
+    def refused(self: Snapshot, folder: Path) -> None:
+        if ".new-" in str(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder / "new.py"))
+        write(self, folder)
+
+    monkeypatch.setattr(Snapshot, "write", refused)
+    with pytest.raises(CourseError, match=r"^new\.py in .*01_script cannot be written: Perm"):
+        updates.rescue(lesson, as_it_is)
+    assert [path.name for path in lesson.work.parent.iterdir()] == [lesson.folder]
+    assert set(release.edited(lesson)) == {"manage.py", "new.py"}
+
+
 def test_rescue_without_a_clone(lesson: Lesson) -> None:
     shutil.rmtree(lesson.root / ".git")
     written_by_mistake(load(lesson.root))
     assert release.edited(lesson) == {}
     with pytest.raises(CourseError, match="no git clone"):
+        updates.rescue(lesson, as_it_is)
+
+
+def test_rescue_without_git(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CourseError, match="git is needed for this, and it is not installed"):
         updates.rescue(lesson, as_it_is)
 
 

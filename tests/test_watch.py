@@ -593,6 +593,8 @@ def test_a_folder_that_goes_and_comes(watching: Callable[..., Watching], lesson:
     away = lesson.work.with_name("away")
     lesson.work.rename(away)
     it.shows("work/01_small is gone.", "python -m course lesson 1")
+    it.press("rl")
+    it.shows("→", "work/01_small is gone.", without="Checking")
     away.rename(lesson.work)
     it.shows("Checked at", without="gone")
     lesson.work.rename(away)
@@ -629,30 +631,111 @@ def test_a_folder_too_large(watching: Callable[..., Watching], lesson: Lesson) -
 # Serving
 
 
+def status(port: int) -> int:
+    try:
+        return urlopen(f"http://127.0.0.1:{port}/one").status
+    except HTTPError as error:
+        return error.code
+
+
 def test_the_app_is_served_beside_it(watching: Callable[..., Watching], lesson: Lesson) -> None:
     port = free_port()
-
-    def status() -> int:
-        try:
-            return urlopen(f"http://127.0.0.1:{port}/one").status
-        except HTTPError as error:
-            return error.code
-
     lesson.work.mkdir(parents=True)
     save(lesson, "one")
     it = watching("--serve", "--port", str(port))
     log = lesson.work.with_name("serving-1.log")
     it.shows(f"http://127.0.0.1:{port}", f"work/{log.name}", "Checked at")
-    until(lambda: status() == 200, 60)
+    until(lambda: status(port) == 200, 60)
     assert "GET /one HTTP" in until(log.read_text, 60)
     copies.reset(lesson, lambda copy: copy)
     it.shows("another folder", "Checked at")
-    until(lambda: status() == 404, 60)  # there is no such page in the new folder
+    until(lambda: status(port) == 404, 60)  # there is no such page in the new folder
     it.press("q")
     assert it.ends() == 0
     assert "GET /one HTTP" not in it.text
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_it_serves_again_after_its_folder_was_gone(
+    watching: Callable[..., Watching], lesson: Lesson
+) -> None:
+    port = free_port()
+    lesson.work.mkdir(parents=True)
+    save(lesson, more="raise SystemExit(3)\n")
+    it = watching("--serve", "--port", str(port))
+    log = lesson.work.with_name("serving-1.log")
+    until(lambda: log.exists() and "starts again when you save" in log.read_text(), 60)
+    away = lesson.work.rename(lesson.work.with_name("away"))
+    until(lambda: "01_small is gone." in log.read_text(), 60)
+    away.rename(lesson.work)
+    save(lesson, "one")
+    until(lambda: status(port) == 200, 60)
+    assert log.read_text().count("is gone") == 1
+    it.press("q")
+    assert it.ends() == 0
+
+
+def test_what_it_prints_cannot_be_written(
+    watching: Callable[..., Watching], lesson: Lesson
+) -> None:
+    lesson.work.with_name("serving-1.log").mkdir(parents=True)
+    it = watching("--serve", "--port", str(free_port()))
+    assert it.ends() == 2
+    assert "serving-1.log cannot be written: Is a directory." in " ".join(it.text.split())
+    assert termios.tcgetattr(it.read)[3] & termios.ICANON
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no signal comes at a parent's end")
+def test_nothing_is_left_where_it_is_killed(
+    watching: Callable[..., Watching], lesson: Lesson
+) -> None:
+    port = free_port()
+    lesson.work.mkdir(parents=True)
+    save(lesson, "one")
+    it = watching("--serve", "--port", str(port))
+    it.shows("Checked at")
+    until(lambda: status(port) == 200, 60)
+    began = descendants(it.process.pid)
+    assert len(began) > 4  # the worker, its fork server and a supervisor, and what serves the app
+    it.process.kill()
+    until(lambda: not any(map(lives, began)), 60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+def test_what_serves_has_nothing_of_the_checks(
+    watching: Callable[..., Watching], lesson: Lesson
+) -> None:
+    """Else the worker would not see the end of what it works for."""
+    it = watching("--serve", "--port", str(free_port()))
+    it.shows("Checked at")
+    log = str(lesson.work.with_name("serving-1.log"))
+    sockets = {
+        log in open_files(pid): [name for name in open_files(pid) if name.startswith("socket:")]
+        for pid in children(it.process)
+    }
+    assert sockets[False]
+    assert sockets[True] == []
+
+
+def descendants(pid: int) -> set[int]:
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+    parents = dict(tuple(map(int, line.split())) for line in found.splitlines())
+    below = {pid}
+    while more := {each for each, parent in parents.items() if parent in below} - below:
+        below |= more
+    return below - {pid}
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def open_files(pid: int) -> list[str]:
+    return [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 def test_a_port_in_use(watching: Callable[..., Watching], lesson: Lesson) -> None:
