@@ -11,7 +11,7 @@ course = trap : INT; if [ -x .venv/bin/python ]; then PYTHONUTF8=1 .venv/bin/pyt
 	"Install it from https://www.python.org/downloads/, or name yours:" \
 	"make $@ PYTHON=/path/to/python3" >&2; exit 2; fi
 
-port = $(if $(PORT),--port '$(PORT)')
+port = $(if $(PORT),--port '$(subst ','\'',$(PORT))')
 serve = $(if $(filter-out 0,$(SERVE)),--serve)
 stat = $(if $(filter-out 0,$(STAT)),--stat)
 from = $(if $(FROM),--from '$(subst ','\'',$(FROM))')
@@ -20,8 +20,15 @@ rules = $(if $(RULES),--rules '$(subst ','\'',$(RULES))')
 out = $(if $(OUT),--out '$(subst ','\'',$(OUT))')
 in = $(if $(IN),--in '$(subst ','\'',$(IN))')
 
-# A name that is misspelt, as in PROT=8000, would be passed over in silence.
-takes = PORT FROM IN STAT SERVE SUBMISSIONS RULES OUT PYTHON
+# What each command takes: another name, as a misspelt PROT=8000, would be passed over in silence.
+takes.lesson = PORT FROM
+takes.watch = SERVE PORT
+takes.diff = IN STAT
+takes.step = STAT
+takes.solution = PORT
+takes.grade = SUBMISSIONS RULES OUT
+takes.docs-serve = PORT
+takes = PYTHON $(foreach goal,$(MAKECMDGOALS),$(takes.$(goal)) $(takes.$(firstword $(subst -, ,$(goal)))))
 given = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(takes),$(given)),$(error There is no $(name)= here: make alone lists what each command takes))
 

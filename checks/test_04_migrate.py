@@ -68,7 +68,7 @@ def parts(engine):
             yield f"{table}.{column['name']} with the default {column['default']}"
         named = found.get_check_constraints(table) + found.get_unique_constraints(table)
         for constraint in named + found.get_foreign_keys(table):
-            yield f"a constraint {constraint['name']} of the table {table}"
+            yield f"a constraint {constraint['name'] or 'without a name'} in the table {table}"
     for name, values in NO_TODOS.items():
         for value in values:
             with engine.connect() as connection:

@@ -21,6 +21,7 @@ from checks.test_03_sqlalchemy import follow, listed, put, table, todos
 from course.answers import Page, expect
 from course.browser import Browser
 from course.site import Site
+from course.verdicts import CheckFailed
 
 PASSWORD = " Correct horse battery"
 PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": "9f2c5d1e84b7a3606d0f"}
@@ -69,6 +70,17 @@ print(json.dumps({
         start(APP_ENV="production", SECRET_KEY=key) if same else "stops: SECRET_KEY",
     "() without APP_ENV and SECRET_KEY": start(),
 }))
+"""
+
+ELSEWHERE = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+os.mkdir("another_folder")
+os.chdir("another_folder")
+from App import create_app
+create_app().test_client().get("/")
+for name in sorted(os.listdir()):
+    print("left", name)
 """
 
 MANY = """
@@ -271,6 +283,9 @@ def test_only_an_id(site: Site) -> None:
     page = site.get("/")
     page.did = "GET / after a restart"
     visits(page, 3)
+    command = site.probe("GET / of an app that is started in another folder", ELSEWHERE).exits(0)
+    left = re.findall(r"^left (.+)$", command.out, re.MULTILINE)
+    expect(not left, command.did, "nothing new in that folder", " and ".join(left[:1]))
 
 
 def test_many_sessions(site: Site) -> None:
@@ -292,7 +307,7 @@ def test_cookie_flags(site: Site) -> None:
     page.did = "GET /todos, which changes nothing in the session"
     expect(not page.cookies, page.did, "no new cookie", "one")
     site.clear_cookies()
-    site.start(env=PRODUCTION)
+    start(site, PRODUCTION)
     cookie = new_cookie(site.get("/"))
     has_flag(bool(cookie["secure"]), "Secure, with APP_ENV=production")
     has_flag(str(cookie["samesite"]).lower() == "lax", "SameSite=Lax, with APP_ENV=production")
@@ -302,12 +317,13 @@ def test_key_must_be_set(site: Site) -> None:
     """Outside development, no key, or one that others know, stops the start."""
     starts = json.loads(site.probe("create_app()", STARTS).exits(0).out.splitlines()[-1])
     good = "() with APP_ENV=production and a SECRET_KEY"
+    key = "3d1c" * 8
     got = starts.pop(good)
-    expect(got == "3d1c" * 8, f"create_app{good}", "a start", got)
+    expect(got == key, f"create_app{good}", f"a start, with the key {key!r}", started(got))
     for words, got in starts.items():
         wanted = "an error that stops the start and names SECRET_KEY"
         stops = str(got).startswith("stops:") and "SECRET_KEY" in got
-        expect(stops, f"create_app{words}", wanted, repr(got) if got == "" else got)
+        expect(stops, f"create_app{words}", wanted, started(got))
     script = "import os\nos.environ.pop('APP_ENV')\nimport manage\nprint('it starts')\n"
     site.probe("python manage.py without APP_ENV", script).exits(0).prints("it starts")
 
@@ -348,8 +364,7 @@ def test_many_in_memory(site: Site) -> None:
 def test_file_store(site: Site) -> None:
     """With SESSION_TYPE=files, and without one, it is in a file."""
     for settings in ({"SESSION_TYPE": "files"}, {}):
-        site.env = settings
-        site.start()
+        start(site, settings)
         before = files(site)
         site.browser().get("/").has_status(200)
         did = f"GET / with {'SESSION_TYPE=files' if settings else 'no SESSION_TYPE'}"
@@ -383,8 +398,7 @@ def test_database_store_apart(site: Site) -> None:
 def test_redis_store(site: Site) -> None:
     """With SESSION_TYPE=redis, it is in the Redis that REDIS_URL names."""
     with small_redis(site) as redis:
-        site.env = {"SESSION_TYPE": "redis", "REDIS_URL": redis.url}
-        site.start()
+        start(site, {"SESSION_TYPE": "redis", "REDIS_URL": redis.url})
         visits(site.get("/"), 1)
         got = f"{len(redis.kept)} keys, and of those with an end {len(redis.ending)}"
         one = len(redis.kept) == len(redis.ending) == 1
@@ -414,11 +428,14 @@ def test_clean_sessions(site: Site) -> None:
         site.probe(f"Visits that have expired, with SESSION_TYPE={store}", EXPIRED).exits(0)
         three = kept() - before
         expect(three == 3, "GET / by 3 browsers", f"3 more sessions in the {store}", three)
-        did = f"{site.manage('clean_sessions').exits(0).did} with SESSION_TYPE={store}"
+        with named(site.env):
+            command = site.manage("clean_sessions").exits(0)
+        did = f"{command.did} with SESSION_TYPE={store}"
         left = kept() - before
         expect(left == 0, did, "only the session that has not expired", f"{left:+} sessions")
         visits(site.get("/"), 2)
-    site.manage("clean_sessions", env={"SESSION_TYPE": "cookie"}).exits(0)
+    with named(cookie := {"SESSION_TYPE": "cookie"}):
+        site.manage("clean_sessions", env=cookie).exits(0)
 
 
 # 5.4: users
@@ -436,6 +453,8 @@ def test_register(site: Site) -> None:
     expect("'Ann <x-name>'" in dump, did, "the name, trimmed", "no such text")
     expect(PASSWORD not in dump, did, "no password", "the password")
     expect("'scrypt:" in dump, did, "a hash that begins with scrypt:", "none")
+    command = site.manage("shell", stdin="print('User is', User)\n").exits(0)
+    expect("User is" in command.out, command.did, "the shell to know User", "a NameError")
 
 
 def test_register_refuses(site: Site) -> None:
@@ -821,6 +840,13 @@ def keeps_many(site: Site, store: str) -> None:
     expect(there, did, "'been here 2 times': the session is still there", "another session")
 
 
+def started(got: object) -> str:
+    """Return in words how the app has started: what STARTS has found, a key or an error."""
+    if str(got).startswith("stops:"):
+        return f"the error {str(got).removeprefix('stops: ')!r}"
+    return f"a start, with the key {got!r}"
+
+
 def new_cookie(page: Page) -> dict:
     """Return the cookie that comes with a page."""
     page.has_status(200)
@@ -847,8 +873,24 @@ def flask_cookie(session: dict) -> str:
 
 def use(site: Site, store: str) -> None:
     """Serve the app with this SESSION_TYPE; commands have it too."""
-    site.env = {"SESSION_TYPE": store}
-    site.start()
+    start(site, {"SESSION_TYPE": store})
+
+
+def start(site: Site, env: dict[str, str]) -> None:
+    """Serve the app with this environment; commands have it too."""
+    site.env = env
+    with named(env):
+        site.start()
+
+
+@contextmanager
+def named(env: dict[str, str]) -> Iterator[None]:
+    """Have a command that fails in the block named with the environment that it had."""
+    try:
+        yield
+    except CheckFailed as error:
+        shown = {name: env[name] for name in env if name != "REDIS_URL"}  # another each time
+        raise error.with_env(shown) from None
 
 
 def files(site: Site) -> set[str]:

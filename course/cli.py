@@ -173,7 +173,7 @@ def check(number: int | None, path: Path | None, json_file: Path | None) -> None
     copy = _copy(course, lesson, path)
     if said := updates.unresolved(copy, path or lesson.work.relative_to(ROOT)):
         console.notice(said)
-    found = _check(course, lesson, copy)
+    found = _check(course, lesson, copy, None if path else copies.begun(lesson))
     if json_file:
         _write_json(json_file, lesson, found)
     if path is None:
@@ -194,13 +194,15 @@ def _copy(course: Course, lesson: Lesson, path: Path | None) -> Snapshot:
     return submissions.copy_in(path, lesson, course)
 
 
-def _check(course: Course, lesson: Lesson, copy: Snapshot) -> tuple[Verdict, ...]:
+def _check(
+    course: Course, lesson: Lesson, copy: Snapshot, begun: Snapshot | None
+) -> tuple[Verdict, ...]:
     """Check a copy of a lesson: its own tasks."""
     with ForkServers() as servers:
         servers.get(course.imports(lesson))  # imports while we do: what follows takes its time
         from course.checker import Checker
 
-        return Checker(course, servers).check_copy(lesson, copy)
+        return Checker(course, servers).check_copy(lesson, copy, begun=begun)
 
 
 def _check_all(course: Course) -> None:
@@ -216,7 +218,7 @@ def _check_all(course: Course) -> None:
         for lesson in begun:
             _say_edited(lesson)
             copy = take(lesson.work)
-            found = checker.check_copy(lesson, copy)
+            found = checker.check_copy(lesson, copy, begun=copies.begun(lesson))
             Progress(course).remember(lesson, copy, found)
             console.verdicts(lesson, found, str(lesson.work.relative_to(ROOT)))
             earlier = course.before(lesson)
@@ -304,7 +306,7 @@ def hint(number: int) -> None:
     lesson = course.lesson(number)
     copy = take(copies.existing(lesson))
     progress = Progress(course)
-    found = progress.verdicts(lesson, copy) or _check(course, lesson, copy)
+    found = progress.verdicts(lesson, copy) or _check(course, lesson, copy, copies.begun(lesson))
     progress.remember(lesson, copy, found)
     task = progress.next_task(lesson)
     if task is None:
@@ -466,7 +468,9 @@ def progress() -> None:
         _say_edited(lesson)
         if lesson.work.is_dir():
             copy = take(lesson.work)
-            verdicts = memory.verdicts(lesson, copy) or _check(course, lesson, copy)
+            verdicts = memory.verdicts(lesson, copy) or _check(
+                course, lesson, copy, copies.begun(lesson)
+            )
             memory.remember(lesson, copy, verdicts)
             found[lesson.number] = verdicts
     console.table(course, found)
@@ -498,15 +502,17 @@ def propagate(number: int, since: str) -> None:
 def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> None:
     """Grade a class: SUBMISSIONS holds a folder or an archive for each student.
 
-    The exit code is 0 where all are graded, whatever they get. Stopped, it goes on where it was.
+    The exit code is 0 where all are graded, whatever they get, and 1 where one could not be checked
+    to its end. Stopped, it goes on where it was.
     """
-    from course import grading, reports, rules, sandbox, submissions
+    from course import git, grading, reports, rules, sandbox, submissions
 
     if folder is None:
         made, plain = "make grade SUBMISSIONS=DIR", "python -m course grade DIR"
         how = made if "MAKELEVEL" in os.environ else plain
         raise CourseError(f"Where are they? {how}: DIR has a folder or an archive a student.")
     course = load()
+    git.run("--version", cwd=ROOT, env=git.as_set_up())  # needed at the end, for the diffs
     found = submissions.find(folder, course)
     decided = rules.load(rules_file, course, {each.name for each in found})
     out = out or Path(f"{folder.resolve()}.graded")
@@ -527,6 +533,7 @@ def grade(folder: Path | None, rules_file: Path | None, out: Path | None) -> Non
     ordered = [grades[each.name] for each in found]
     report = reports.Report(course, decided, ordered, why_not)
     console.graded(ordered, report.doubts(), reports.write(report, out))
+    sys.exit(1 if report.unfinished else 0)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -64,28 +65,37 @@ def reset(lesson: Lesson, prepare: Prepare) -> Path | None:
     return begin(lesson, take(lesson.starter), prepare)
 
 
-def begin(lesson: Lesson, copy: Snapshot, prepare: Prepare) -> Path | None:
+def begin(lesson: Lesson, copy: Snapshot, prepare: Prepare, carried: bool = False) -> Path | None:
     """Make `copy` the student's, in the place of the one that may be there.
 
-    Return where that one is kept. Raises `CourseError` where the folder cannot be written.
+    Return where that one is kept. `carried` says that it has work from an earlier lesson in it, so
+    that not all that differs from the starter is done here. Raises `CourseError` where the folder
+    cannot be written.
     """
     with _told(lesson):
-        return _put(lesson, _first(lesson, prepare(copy)))
+        return _put(lesson, _first(lesson, prepare(copy), carried))
 
 
-def _first(lesson: Lesson, prepared: Snapshot) -> Fill:
+def _first(lesson: Lesson, prepared: Snapshot, carried: bool = False) -> Fill:
     def fill(new: Path) -> None:
         prepared.write(new)
-        remember(lesson, new, starter(lesson))
+        remember(lesson, new, starter(lesson), take(new) if carried else None)
 
     return fill
 
 
-def revise(lesson: Lesson, old: Snapshot, new: Snapshot, base: Snapshot | None) -> Path | None:
+def revise(
+    lesson: Lesson,
+    old: Snapshot,
+    new: Snapshot,
+    base: Snapshot | None,
+    begun: Snapshot | None = None,
+) -> Path | None:
     """Put a copy that has the files `new` where the student's has `old`, and all else of it.
 
     Return where the one that was there is kept. `base` is the starter that the new one goes back
-    to, if that is another. Raises `CourseError` where the folder cannot be written.
+    to, if that is another, and `begun` what it is before any work in it, if that is not the
+    starter. Raises `CourseError` where the folder cannot be written.
     """
 
     def fill(folder: Path) -> None:
@@ -96,7 +106,7 @@ def revise(lesson: Lesson, old: Snapshot, new: Snapshot, base: Snapshot | None) 
         refuse_links(folder, changed)
         _write_over(folder, changed)
         if base:
-            remember(lesson, folder, base)
+            remember(lesson, folder, base, begun)
 
     with _told(lesson):
         return _put(lesson, fill)
@@ -148,8 +158,12 @@ def way_back(copy: Path, kept: Path) -> str:
 # The starter that a copy goes back to.
 
 
-def remember(lesson: Lesson, copy: Path, base: Snapshot) -> None:
-    """Write into the folder `copy` which starter it goes back to.
+_BEGUN = "begun"
+"""The folder in `STARTER` of what a copy was as it was made, where that is not the starter."""
+
+
+def remember(lesson: Lesson, copy: Path, base: Snapshot, begun: Snapshot | None = None) -> None:
+    """Write into the folder `copy` which starter it goes back to, and how it was begun.
 
     It stands in the copy, so that it goes wherever the copy is moved, and comes back with it.
 
@@ -157,8 +171,9 @@ def remember(lesson: Lesson, copy: Path, base: Snapshot) -> None:
     """
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, data in base.files.items():
-            archive.writestr(f"{lesson.folder}/{path}", data)
+        for folder, files_ in ((lesson.folder, base), (_BEGUN, begun or Snapshot({}))):
+            for path, data in files_.files.items():
+                archive.writestr(f"{folder}/{path}", data)
     with _told(lesson):
         files.replace(copy / STARTER, written.getvalue())
 
@@ -166,16 +181,41 @@ def remember(lesson: Lesson, copy: Path, base: Snapshot) -> None:
 def base(lesson: Lesson) -> Snapshot | None:
     """Return the starter that the student's copy goes back to; None where nobody knows."""
     found = _remembered(lesson.work)
-    return found[1] if found else None
+    return found.base if found else None
 
 
-def _remembered(copy: Path) -> tuple[str, Snapshot] | None:
-    """Return under which name a copy was made, and from what."""
+def begun(lesson: Lesson) -> Snapshot | None:
+    """Return what the student's copy was before any work in it; None where nobody knows."""
+    found = _remembered(lesson.work)
+    return found.begun or found.base if found else None
+
+
+def worked_on(lesson: Lesson) -> bool:
+    """Tell whether the student's copy may have work in it that was not there when it was made."""
+    before = begun(lesson)
+    now = take(lesson.work).with_plain_line_ends()
+    return before is None or now.files != before.with_plain_line_ends().files
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """Under which name a copy was made, from what, and what it was then, if that is another."""
+
+    name: str
+    base: Snapshot
+    begun: Snapshot | None
+
+
+def _remembered(copy: Path) -> _Remembered | None:
     try:
         with zipfile.ZipFile(copy / STARTER) as archive:
-            names = [name.partition("/") for name in archive.namelist()]
-            base = {path: archive.read(f"{folder}/{path}") for folder, _, path in names}
-            return names[0][0], Snapshot(base)
+            found: dict[str, dict[str, bytes]] = {}
+            for each in archive.namelist():
+                folder, _, path = each.partition("/")
+                found.setdefault(folder, {})[path] = archive.read(each)
+            name = archive.namelist()[0].partition("/")[0]
+            begun = found.get(_BEGUN)
+            return _Remembered(name, Snapshot(found[name]), Snapshot(begun) if begun else None)
     except (OSError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, RuntimeError):
         return None
 
@@ -224,11 +264,12 @@ def _renamed(course: Course, work: Path) -> Iterator[str]:
     for folder in sorted(work.iterdir()):
         lesson = _successor(course, folder.name) if folder.name not in names else None
         # One that a student has renamed was made under another name: it stays as it is.
-        name, base = _remembered(folder) or ("", None)
-        if lesson and lesson.starter.is_dir() and not lesson.work.exists() and name == folder.name:
+        made = _remembered(folder)
+        as_made = made is not None and made.name == folder.name
+        if lesson and lesson.starter.is_dir() and not lesson.work.exists() and made and as_made:
             folder.rename(lesson.work)
-            if base:  # so that it goes on from there to the next name
-                remember(lesson, lesson.work, base)
+            # So that it goes on from there to the next name.
+            remember(lesson, lesson.work, made.base, made.begun)
             new = lesson.work.relative_to(course.root)
             yield f"Lesson {lesson.number} has a new name: your copy of it is {new} now."
 

@@ -57,6 +57,7 @@ _TOO_FEW = re.compile(
 )
 _NO_DB = r"expected Migrate to know db|'NoneType' object has no attribute '(engine|get_engine)'"
 _OF_CONSTRAINTS = re.compile(r"alembic\.op\.(create|drop)_\w*(constraint|key)")
+_ROUTES = ("route", "get", "post", "put", "patch", "delete")
 _CACHE_TYPES = ("FileSystemCache", "SimpleCache", "RedisCache", "NullCache")
 _NO_CACHE = re.compile(r"flask_caching\.backends\.|'module' object is not |CACHE_TYPE is one of")
 _NO_TABLE = re.compile(
@@ -195,6 +196,22 @@ def name_not_passed_on(evidence: Evidence) -> Found:
         if match and package and module.name.startswith(f"{package.name}."):
             where, right = module.place(statement), f"from {module.name} import {match[1]}"
             return {"name": match[1], "where": where, "package": package.path, "right": right}
+    return None
+
+
+@finder
+def name_not_imported(evidence: Evidence) -> Found:
+    """A name is not known in a file, and there is one place alone from where it can come."""
+    match = re.search(r"NameError: name '(\w+)' is not defined", evidence.trace)
+    frames = _FRAME.findall(evidence.trace) if match else []
+    for path, _ in frames[-1:]:
+        here = [each for each in evidence.source.modules.values() if each.path == path]
+        if not match or not here or match[1] in here[0].stands_for:
+            return None
+        places = parts.places(evidence.source, match[1], here[0])
+        if len(places) == 1:
+            right = f"from {places[0]} import {match[1]}"
+            return {"name": match[1], "file": path, "right": right}
     return None
 
 
@@ -472,6 +489,23 @@ def no_return(evidence: Evidence) -> Found:
     return None
 
 
+@finder
+def guard_above_route(evidence: Evidence) -> Found:
+    """A decorator stands above that of the route, which has the view as it was before."""
+    if "expected a redirect to" not in evidence.said or "got a redirect to" in evidence.said:
+        return None
+    for endpoint in evidence.endpoints:
+        for module, view in parts.views(evidence.source, endpoint):
+            plain = None
+            for decorator in view.decorator_list:
+                called = decorator.func if isinstance(decorator, ast.Call) else None
+                if plain and called and _last(ast.unparse(called)) in _ROUTES:
+                    where, route = module.place(decorator), ast.unparse(called)
+                    return {"guard": ast.unparse(plain), "route": route, "where": where}
+                plain = plain or (decorator if isinstance(decorator, ast.Name) else None)
+    return None
+
+
 # What is kept: the database, the settings.
 
 
@@ -488,6 +522,42 @@ def classmethod_missing(evidence: Evidence) -> Found:
             where = module.place(method)
             return {"name": method.name, "where": where, "call": f"{called}...)"}
     return None
+
+
+@finder
+def generator_not_run(evidence: Evidence) -> Found:
+    """A function with a yield is called in a line that does nothing with what it returns."""
+    for module in evidence.source.modules.values() if _is_lost(evidence) else ():
+        for node in ast.walk(module.tree):
+            call = node.value if isinstance(node, ast.Expr) else None
+            called = parts.called(evidence.source, call) if isinstance(call, ast.Call) else []
+            if isinstance(call, ast.Call) and called and all(map(parts.yields, called)):
+                return {"call": ast.unparse(call.func), "where": module.place(call)}
+    return None
+
+
+@finder
+def guest_has_no_id(evidence: Evidence) -> Found:
+    """The id of the owner is asked for, and a guest is None."""
+    lines = evidence.trace.splitlines()
+    if not lines or "'NoneType' object has no attribute 'id'" not in lines[-1]:
+        return None
+    for line in [line for line in lines if _FRAME.match(line)][-1:]:
+        frame, asked = _FRAME.match(line), re.search(r"\b(owner|g\.user)\.id\b", line)
+        if frame and asked:
+            where = f"{frame['file']}, line {frame['line']}"
+            return {"what": asked[0], "owner": asked[1], "where": where}
+    return None
+
+
+@finder
+def session_not_wanted(evidence: Evidence) -> Found:
+    """Flask-Session is set up for a store that it does not know."""
+    asked = re.match(r"SESSION_TYPE=(cookie|database) python manage\.py ", evidence.said)
+    if not asked or "Unrecognized value for SESSION_TYPE: " not in evidence.text:
+        return None
+    own = {"cookie": "it is Flask's own session.", "database": "DatabaseSessions(app) is enough."}
+    return {"store": asked[1], "why": own[asked[1]]}
 
 
 @finder

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+NAME_LIMIT = 255
+"""Bytes of a file's name: no file system here takes more."""
+
 
 def replace(path: Path, data: bytes) -> None:
     """Put `data` in the place of what the file `path` holds. Raises `OSError` where it cannot."""

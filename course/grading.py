@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from course import diffs, files, processes, release, submissions
+from course.answers import exit_words
 from course.catalog import Course, Lesson
 from course.checker import CORES, LESSON_SECONDS, Checker, warm_up
 from course.errors import CourseError
@@ -195,11 +196,11 @@ class Grader:
         Return whether that was possible, whatever was found.
         """
         starter = take(lesson.starter)
-        copy = handed_in.over(starter)
+        copy, sound = handed_in.over(starter), True
         try:
             diff = _shown(diffs.changes(starter, copy), starter)
-        except (CourseError, OSError) as error:  # a path that git, or the disk, cannot take
-            diff = f"There is no diff: {error}"
+        except (CourseError, OSError) as error:  # such as a disk that is full
+            diff, sound = f"There is no diff: {error}", False
 
         def found(tasks: list[Verdict]) -> None:
             short = [replace(task, message=_short(task.message)) for task in tasks]
@@ -214,8 +215,8 @@ class Grader:
                     found([self._earlier(checker, lesson, copy, own)])
         except (CourseError, OSError, MemoryError) as error:
             found(self.all_tasks(lesson, CRASHED, f"It could not be checked: {error}"))
-            return False
-        return True
+            sound = False
+        return sound
 
     def _earlier(
         self, checker: Checker, lesson: Lesson, copy: Snapshot, own: list[Verdict]
@@ -324,12 +325,13 @@ class _Running:
             self._take(json.loads(line))
         if chunk:
             return False
-        if not told:  # for so long that it is late
+        late = not told
+        if late:
             self.kill()
         ended = self.put_away()
-        state, said = TIMED_OUT, f"Nothing came for {STEP_SECONDS:g} seconds."
-        if ended != -signal.SIGKILL:
-            state, said = CRASHED, f"What checks it has ended (exit code {ended})."
+        state, said = CRASHED, f"What checks it has ended ({exit_words(ended)})."
+        if late:
+            state, said = TIMED_OUT, f"Nothing came for {STEP_SECONDS:g} seconds."
         for number in self._due:
             lesson = self._grader.course.lesson(number)
             self.grade.add(LessonGrade(number, self._grader.all_tasks(lesson, state, said)))

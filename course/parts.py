@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from course.source import Function, Made, Module, Source, keyword, text_of
 
@@ -31,6 +32,33 @@ def blueprints(source: Source) -> dict[str, Made]:
             first = made.call.args[0] if made.call.args else keyword(made.call, "name")
             found[text_of(first)] = made
     return found
+
+
+def places(source: Source, name: str, asking: Module) -> list[str]:
+    """Return from where a name can be imported: Flask, the package of whoever makes it, or that."""
+    found = ["flask"] if name in _OF_FLASK else []
+    for module, _ in source.defined(name):
+        package = module.name.rpartition(".")[0]
+        owner = source.modules.get(package)
+        passed_on = owner and owner is not asking and name in owner.stands_for
+        found.append(package if passed_on else module.name)
+    asked = {node.attr for node in ast.walk(asking.tree) if _is_of(node, name)}
+    for module in source.modules.values():
+        package, _, last = module.name.rpartition(".")
+        if last == name and package and asked and asked <= module.stands_for.keys():
+            found.append(package)
+    return found
+
+
+def _is_of(node: ast.AST, name: str) -> TypeGuard[ast.Attribute]:
+    """Tell whether this is what is asked of something by its name, such as `cookies.read`."""
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value) == name
+
+
+_OF_FLASK: tuple[str, ...] = (
+    "Blueprint", "abort", "current_app", "g", "json", "redirect", "render_template", "request",
+    "session", "url_for",
+)  # fmt: skip
 
 
 def views_below_run(source: Source) -> Iterator[tuple[Module, Function, str]]:
@@ -87,6 +115,28 @@ def views(source: Source, endpoint: str) -> Iterator[tuple[Module, Function]]:
         for function in module.functions:
             if function.decorator_list and function.name == endpoint.rpartition(".")[2]:
                 yield module, function
+
+
+def called(source: Source, call: ast.Call) -> list[Function]:
+    """Return the functions of the copy that a call may call: those of its name, of its class."""
+    if isinstance(call.func, ast.Attribute):
+        found = [(owner.name, method) for _, owner, method in methods(source, call.func.attr)]
+        named = [method for owner, method in found if owner == ast.unparse(call.func.value)]
+        return named or [method for _, method in found]
+    made = source.defined(ast.unparse(call.func))
+    return [statement for _, statement in made if isinstance(statement, Function)]
+
+
+def yields(function: Function) -> bool:
+    """Tell whether a function is a generator: a yield in one that stands inside it is not its."""
+    waiting: list[ast.AST] = [*function.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(node, Function | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+    return False
 
 
 def returns(body: list[ast.stmt]) -> bool:

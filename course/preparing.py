@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import marshal
+import os
 import shlex
 import sys
 import warnings
@@ -13,6 +14,7 @@ from pathlib import PurePosixPath
 
 from course.answers import Command
 from course.errors import CourseError
+from course.files import NAME_LIMIT
 from course.processes import Finished, ForkServer, Job
 from course.snapshot import LARGEST_SOURCE, Snapshot, take
 from course.verdicts import CheckFailed
@@ -83,13 +85,17 @@ def compiled(copy: Snapshot) -> Snapshot:
     """Return the copy with its modules compiled, which else each of many programs would do anew.
 
     A module that is changed afterwards is compiled again, by whoever imports it. One that does not
-    compile is left as it is: its program says what is wrong.
+    compile is left as it is: its program says what is wrong. So is one whose name leaves no room
+    for the longer one of what is compiled.
     """
     files = dict(copy.files)
     for path, source in copy.files.items():
         if path.endswith(".py") and len(source) <= LARGEST_SOURCE:
+            cached = _cached(path)
+            if len(os.fsencode(PurePosixPath(cached).name)) > NAME_LIMIT:
+                continue
             with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-                files[_cached(path)] = _compile(path, source)
+                files[cached] = _compile(path, source)
     return Snapshot(files)
 
 

@@ -23,7 +23,7 @@ from typing import IO, Any, Self
 from course.catalog import ROOT
 from course.errors import CourseError
 from course.files import inside, remove
-from course.sandbox import Sandbox
+from course.sandbox import PROGRAMS, Sandbox
 from course.snapshot import Snapshot
 from course.sql import Database
 from course.supervisor import OUTPUT_LIMIT
@@ -443,9 +443,11 @@ _LOST = {"code": -9, "reason": "lost", "out": "", "err": ""}
 
 
 def _file_with(text: str) -> IO[bytes]:
-    """Return a file that has no name, to be read from its beginning."""
-    if not text:
-        return open(os.devnull, "rb")
+    """Return a file that has no name, to be read from its beginning.
+
+    It is a file also where there is no text: where we are root, a program in a sandbox could change
+    the mode of /dev/null, for the system as a whole.
+    """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asks for it closes it
     file.write(text.encode())
     file.seek(0)
@@ -455,7 +457,7 @@ def _file_with(text: str) -> IO[bytes]:
 def environment(scratch: Path) -> dict[str, str]:
     """Return the environment of a job: the same on every machine, whatever the student has set."""
     return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": f"{Path(sys.executable).parent}:{PROGRAMS}",
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",

@@ -142,6 +142,11 @@ class Report:
         late = self.rules.late
         return [each.name for each in self.grades if late and late.days(each.name) is None]
 
+    @property
+    def unfinished(self) -> list[str]:
+        """The submissions that something kept from being checked to the end."""
+        return [each.name for each in self.grades if not each.key and each.state != UNREADABLE]
+
     def doubts(self) -> list[str]:
         """Say what is to be looked at: who has a note, or is there twice, or has no time."""
         late, said = self.rules.late, []
@@ -151,8 +156,7 @@ class Report:
             have = f"{len(self.timeless)} submissions have"
             have = "1 submission has" if len(self.timeless) == 1 else have
             said.append(f"{have} no time in {late.table.name}: {some(self.timeless)}.")
-        again = [each.name for each in self.grades if not each.key and each.state != UNREADABLE]
-        if again:
+        if again := self.unfinished:
             said.append(f"Not checked to the end, and graded again the next time: {some(again)}.")
         noted = [each.name for each in self.grades if each.notes and each.state == GRADED]
         if noted:

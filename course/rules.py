@@ -8,7 +8,7 @@ import tomllib
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +156,14 @@ def _late(data: Any, path: Path, names: Collection[str]) -> Late:
     for name in ("due", "percent_a_day", "submitted"):
         if name not in data:
             raise ValueError(f"late needs {name}.")
-    if not isinstance(data["due"], datetime):
-        raise ValueError("late.due is a date with a time, such as 2026-11-22T23:59:00+01:00.")
+    due = data["due"]
+    if not isinstance(due, datetime) or due.tzinfo is None:
+        raise ValueError("late.due has a time and a zone, such as 2026-11-22T23:59:00+01:00.")
     free = _whole(data.get("free_days", 0), "free_days")
     percent = _number(data["percent_a_day"], "percent_a_day")
     if percent > 100:
         raise ValueError(f"percent_a_day is at most 100, not {percent:g}.")
     table = path.parent / str(data["submitted"])
-    due = _aware(data["due"], UTC)
     try:
         times, others = _times(table, names, due.tzinfo)
     except FileNotFoundError:
@@ -222,14 +222,10 @@ def _composed(name: str) -> str:
 
 def _time(said: str, where: str, zone: tzinfo | None) -> datetime:
     try:
-        return _aware(datetime.fromisoformat(said), zone)
+        time = datetime.fromisoformat(said)
     except ValueError:
         sentence = f"{where}: {said!r} is no time such as 2026-11-22T20:15:00+01:00."
         raise CourseError(sentence) from None
-
-
-def _aware(time: datetime, zone: tzinfo | None) -> datetime:
-    """Return a time with its zone: this one, where it names none."""
     return time if time.tzinfo else time.replace(tzinfo=zone)
 
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,22 @@ MEMORY = 1536 * 1024 * 1024
 THREADS = 200
 """How many threads all of them may have. All our own processes together have a dozen or two."""
 
+DESCRIPTORS = 1000
+"""How many files, pipes and sockets they may have open: the kernel keeps up to a few hundred KiB
+for each, which nobody counts, and to look at each takes time."""
+
+PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+"""Where a student's program finds others, on every machine."""
+
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # for localhost
+_FIRST_TO_GO = 'echo 1000 >/proc/self/oom_score_adj; exec "$@"'
+"""A shell's command: where memory runs short, the kernel ends this program and what it starts."""
 _OURS = ("__init__.py", "forkserver.py", "job.py", "sql.py", "supervisor.py")
 _EVERY = 0.05  # seconds between two looks at what it uses
+_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Those that we may use before a process is given one of them."""
 
 
 class Sandbox:
@@ -87,6 +97,8 @@ class Sandbox:
                 os.kill(self._process.pid, signal.SIGKILL)
 
     def _guard(self, process: subprocess.Popen[bytes], folders: list[int]) -> None:
+        with contextlib.suppress(OSError):  # as where none of those is left
+            os.sched_setaffinity(0, _CORES)  # this thread alone: its sandbox can keep one core busy
         while not self._closed.wait(_EVERY) and process.poll() is None:
             if self._too_much() or any(map(_holds_too_much, folders)):
                 process.kill()
@@ -94,24 +106,35 @@ class Sandbox:
             os.close(folder)
 
     def _too_much(self) -> bool:
+        """Tell whether its processes have too much. No look at them takes long, however many."""
         proc = f"/proc/{self._first}/root/proc"  # where only its own processes are
-        memory = threads = 0
-        unnamed: dict[tuple[int, int], int] = {}
+        processes: list[str] = []
         with contextlib.suppress(OSError):
-            for name in filter(str.isdecimal, os.listdir(proc)):
-                with contextlib.suppress(OSError):
-                    numbers = _numbers(Path(proc, name))
-                    memory += 1024 * sum(int(numbers.get(key, 0)) for key in _OWN_MEMORY)
-                    threads += int(numbers.get(b"Threads", 0))
-                    if threads > THREADS:  # before they become more
-                        return True
-                    unnamed |= _unnamed(f"{proc}/{name}/fd")
-        held = sum(unnamed.values())
-        return memory + held > MEMORY or held > DISK
+            processes = [f"{proc}/{name}" for name in filter(str.isdecimal, os.listdir(proc))]
+        return len(processes) > THREADS or _have_too_much(processes)
+
+
+def _have_too_much(processes: list[str]) -> bool:
+    """Tell whether the processes of these folders have too many threads, descriptors or bytes."""
+    memory = threads = descriptors = 0
+    unnamed: dict[tuple[int, int], int] = {}
+    for process in processes:
+        with contextlib.suppress(OSError):
+            numbers = _numbers(Path(process))
+            memory += 1024 * sum(int(numbers.get(key, 0)) for key in _OWN_MEMORY)
+            threads += int(numbers.get(b"Threads", 0))
+            opened = os.listdir(f"{process}/fd")
+            descriptors += len(opened)
+            if threads > THREADS or descriptors > DESCRIPTORS:  # before they become more
+                return True
+            unnamed |= _unnamed(f"{process}/fd", opened)
+    held = sum(unnamed.values())
+    return memory + held > MEMORY or held > DISK
 
 
 _NUMBERS = re.compile(rb"^(\w+):\s+(\d+)", re.MULTILINE)
-_OWN_MEMORY = (b"RssAnon", b"RssShmem")  # in KiB; the rest is files', which all share
+_OWN_MEMORY = (b"RssAnon", b"RssShmem", b"VmSwap")
+"""Names of numbers in KiB. What else a process has in memory is files', which all share."""
 
 
 def _numbers(process: Path) -> dict[bytes, bytes]:
@@ -126,12 +149,12 @@ def _numbers(process: Path) -> dict[bytes, bytes]:
     return numbers
 
 
-def _unnamed(descriptors: str) -> dict[tuple[int, int], int]:
+def _unnamed(folder: str, descriptors: list[str]) -> dict[tuple[int, int], int]:
     """Return the bytes of each open file without a name, in memory or on disk: no folder has it."""
     found = {}
-    for fd in os.listdir(descriptors):
+    for fd in descriptors:
         with contextlib.suppress(OSError):
-            file = os.stat(f"{descriptors}/{fd}")
+            file = os.stat(f"{folder}/{fd}")
             if file.st_nlink == 0:
                 found[file.st_dev, file.st_ino] = file.st_blocks * 512
     return found
@@ -157,24 +180,17 @@ def missing() -> str:
     return f"bubblewrap cannot work here: {said}" if process.returncode else ""
 
 
-@cache
-def _bubblewrap_has(option: str) -> bool:
-    said = subprocess.run(["bwrap", "--help"], capture_output=True, text=True)
-    return option in said.stdout + said.stderr
-
-
 def _command(folder: Path, info: int, rules: int) -> list[str]:
     """Return the command to which a program is added. It says on `info` which process it becomes.
 
     Only the system's programs, Python and its packages can be read, and only `folder` written. What
     may be asked of the system is read from `rules`.
     """
-    words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
-    if _bubblewrap_has("--disable-userns"):  # else a program could mount memory that nobody counts
-        words += ["--disable-userns"]
+    words = ["sh", "-c", _FIRST_TO_GO, "sh"]
+    words += ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
     # The program is the first process itself: bubblewrap's own could be changed by any other.
     words += ["--as-pid-1", "--cap-drop", "ALL", "--die-with-parent", "--info-fd", str(info)]
-    words += ["--seccomp", str(rules)]
+    words += ["--seccomp", str(rules), "--setenv", "PATH", PROGRAMS]
     for path in _SYSTEM:
         if os.path.islink(path):
             words += ["--symlink", os.readlink(path), path]
@@ -190,7 +206,10 @@ def _command(folder: Path, info: int, rules: int) -> list[str]:
     for path in (sys.prefix, *(str(ROOT / "course" / name) for name in _OURS)):
         words += ["--ro-bind", path, path]
     words += ["--size", str(2 * DISK), "--tmpfs", str(folder)]  # `_guard` ends it before it is full
-    # Where the grader is root, the mode of a device could be changed, for the system as a whole.
-    for path in (*(f"/dev/{name}" for name in _DEVICES), "/dev", str(ROOT), "/"):
+    # Where the grader is root, the mode of a device could be changed, for the system as a whole. In
+    # /proc a process could take back that it is the first to go. A device that is read-only cannot
+    # be opened: of /dev/zero, one could map memory that nobody counts.
+    devices = _DEVICES if os.geteuid() == 0 else ("zero",)
+    for path in (*(f"/dev/{name}" for name in devices), "/dev", "/proc", str(ROOT), "/"):
         words += ["--remount-ro", path]
     return [*words, "--chdir", str(folder)]

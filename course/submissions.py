@@ -22,8 +22,9 @@ from typing import IO, Any
 
 from course.catalog import Course, Lesson
 from course.errors import CourseError
+from course.files import NAME_LIMIT
 from course.git import GitFailed, as_nobody, first, run
-from course.snapshot import Snapshot, is_made, read_file, take
+from course.snapshot import Snapshot, is_made, plain_line_ends, read_file, take
 from course.verdicts import PROBE
 
 SIZE_LIMIT = 64 * 1024 * 1024
@@ -38,13 +39,15 @@ ENTRIES_LIMIT = 20_000
 _ENTRY_LIMIT = 512  # bytes of an entry in a zip's list; many have fewer than 100
 
 _PATH_LIMIT = 400  # characters; Linux takes 4096, and the scratch folder's come first
-_PART_LIMIT = 255  # bytes; no file system here takes more
 _ENDS = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _ELSEWHERE = ("commondir", "objects/info/alternates", "worktrees")
 """What in a repository names others."""
 
 _EXACTLY = "--upload-pack=git upload-pack --strict"
 """For git to read the repository that it is told, and none in it or beside it, as ADDRESS.git."""
+
+_AS_THEY_ARE = "* !export-ignore !export-subst !text !eol !ident !filter !working-tree-encoding\n"
+"""For git to leave out no file of a repository and to change none, whatever .gitattributes says."""
 
 _STREAMS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z": lzma.open}
 _DAMAGED = (
@@ -183,6 +186,9 @@ def copy_in(path: Path, lesson: Lesson, course: Course) -> Snapshot:
 
 
 def _no_archive(path: Path) -> str:
+    """Say what something is of which no tar can be read."""
+    if path.is_dir():  # a repository, of whose last commit git has made a tar without a file
+        return "It is empty."
     start = read_file(path, 8)
     for begins, kind in _OTHERS.items():
         if start.startswith(begins):
@@ -221,7 +227,7 @@ class _Files:
             self.left_out.append(f"{_shown(name)} is a link or a special file.")
         elif written.startswith("/") or ".." in parts or ":" in name[:2]:
             self.left_out.append(f"{_shown(written)} leads outside.")
-        elif not name.isprintable() or len(name) > _PATH_LIMIT or _has_long_part(parts):
+        elif not name.isprintable() or len(name) > _PATH_LIMIT or any(map(_is_no_name, parts)):
             self.left_out.append(f"{_shown(name)} is no name for a file of a lesson.")
         else:
             self.paths[name] = path
@@ -232,8 +238,14 @@ def _is_a_systems(part: str) -> bool:
     return part.lower() in _LITTER or part.startswith("._")
 
 
-def _has_long_part(parts: list[str]) -> bool:
-    return any(len(os.fsencode(part)) > _PART_LIMIT for part in parts)
+def _is_no_name(part: str) -> bool:
+    """Tell whether no file has such a name, or git, by which it is compared, refuses it.
+
+    Some file systems take it for .git: they ignore case, dots and spaces at its end, or a `:` and
+    what follows.
+    """
+    meant = part.lower().partition(":")[0].rstrip(". ")
+    return meant in (".git", "git~1") or len(os.fsencode(part)) > NAME_LIMIT
 
 
 def _shown(name: str) -> str:
@@ -243,6 +255,12 @@ def _shown(name: str) -> str:
 def without_end(name: str) -> str:
     """Return the name of an archive without the ending that says of which kind it is."""
     return next((name[: -len(end)] for end in _ENDS if name.lower().endswith(end)), name)
+
+
+def _refuse(error: OSError) -> None:
+    """Raise `Unreadable` for a folder that cannot be read, and so may hold anything."""
+    name = _shown(os.path.basename(error.filename))
+    raise Unreadable(f"The folder {name} cannot be read: {error.strerror}.")
 
 
 # Where the files are
@@ -257,7 +275,7 @@ def _folder(folder: Path) -> Iterator[_Files]:
             yield files
         return
     files = _Files(lambda path: read_file(folder / path, SIZE_LIMIT))
-    for parent, folders, here in os.walk(folder):
+    for parent, folders, here in os.walk(folder, onerror=_refuse):
         inside = Path(parent).relative_to(folder)
         for name in sorted(folders):
             if is_made(inside / name):
@@ -284,7 +302,11 @@ def _commit(repository: Path) -> Iterator[_Files]:
         run(*words, "--", repository.resolve().as_uri(), str(clone), cwd=Path(scratch), env=env)
         if not run("rev-parse", "--verify", "-q", "HEAD", cwd=clone, env=env, allowed=(0, 1)):
             raise Unreadable("The repository has no commit.")
-        tar = ("archive", "--format=tar", "HEAD")
+        (clone / "info").mkdir(exist_ok=True)
+        (clone / "info" / "attributes").write_text(_AS_THEY_ARE, "utf-8")
+        # Of a clone without a worktree, that option means to look for no attributes in HEAD: for
+        # them git reads all of it before it prints a byte, and a small tree can have any number.
+        tar = ("archive", "--format=tar", "--worktree-attributes", "HEAD")
         archive = _bounded(lambda size: first(size, *tar, cwd=clone, env=env))
         with _tar(io.BytesIO(archive)) as files:
             yield files
@@ -293,9 +315,9 @@ def _commit(repository: Path) -> Iterator[_Files]:
 def _refuse_another(repository: Path) -> None:
     """Raise `Unreadable` where git would read another repository too, such as a classmate's."""
     leads = next((name for name in _ELSEWHERE if os.path.lexists(repository / name)), "")
-    if repository.is_symlink() or not repository.is_dir():
-        leads = repository.name
-    for parent, folders, names in os.walk(repository):
+    is_none = repository.is_symlink() or not repository.is_dir()
+    leads = repository.name if is_none else leads
+    for parent, folders, names in () if is_none else os.walk(repository, onerror=_refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         links += [name for name in names if not stat.S_ISREG(Path(parent, name).lstat().st_mode)]
         leads = Path(parent, links[0]).relative_to(repository).as_posix() if links else leads
@@ -322,14 +344,25 @@ def _archive(path: Path) -> Iterator[_Files]:
 def _length_of_list(file: io.BytesIO) -> int:
     """Return how many bytes a zip's list of entries has, which zipfile reads whole.
 
-    The record that says it is the last of the file, before a comment (APPNOTE.TXT, 4.3.16). One of
-    the kind for large archives, before which another stands, is not needed for what we take.
+    The record that says it is the last of the file, before a comment (APPNOTE.TXT, 4.3.16). Of a
+    large archive, another says it, which stands before one that tells where (4.3.14 and 4.3.15).
     """
     data = file.getbuffer()
-    tail = bytes(data[-(22 + 20 + (1 << 16)) :])
-    at = tail.rfind(b"PK\5\6", 0, len(tail) - 22 + 4)
-    large = tail[max(at - 20, 0) : at].startswith(b"PK\6\7")
-    return len(data) if large else int.from_bytes(tail[at + 12 : at + 16], "little")
+    start = max(len(data) - (22 + (1 << 16)), 0)
+    at = start + bytes(data[start:]).rfind(b"PK\5\6", 0, len(data) - start - 22 + 4)
+    told = [_number(data[at + 12 : at + 16])]
+    where = bytes(data[max(at - 20, 0) : at])
+    if where.startswith(b"PK\6\7"):
+        # Some Pythons go by what is told, others look before the record that tells.
+        places = (_number(where[8:16]), max(at - 20 - 56, 0))
+        records = [bytes(data[place : place + 56]) for place in places]
+        large = [_number(each[40:48]) for each in records if each.startswith(b"PK\6\6")]
+        told = large or told
+    return max(told)
+
+
+def _number(data: bytes | memoryview) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _unpacked(file: io.BytesIO) -> io.BytesIO:
@@ -352,7 +385,7 @@ def _zip(file: IO[bytes]) -> Iterator[_Files]:
         files = _Files(read_one)
         for info in archive.infolist():
             kind = info.external_attr >> 28  # of a Unix file's mode; 0 where none is told
-            if info.is_dir():
+            if info.filename.endswith(("/", "\\")):  # some programs on Windows write those
                 files.count()
             else:
                 files.add(info.filename, regular=kind in (0, 8))
@@ -375,6 +408,7 @@ def _tar(file: IO[bytes]) -> Iterator[_Files]:
                 files.count()
             else:
                 files.add(member.name, regular=member.isreg())
+            if member.isreg():  # it may be there again, as a link to nothing
                 members[member.name] = member
         yield files
 
@@ -491,12 +525,20 @@ def _without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _edited(files: _Files, paths: dict[str, str], course: Course) -> list[str]:
-    """Return what is said of files that pass for the course's checks, and are others."""
+    """Return what is said of files that pass for the course's checks, and are others.
+
+    A lesson may have a folder of that name too, which is the student's own.
+    """
     said = []
+    lessons = {lesson.folder for lesson in course.lessons}
     for path in sorted(paths):
-        parts = PurePosixPath(path).parts
-        if len(parts) > 1 and parts[-2] == "checks" and parts[-1].endswith(".py"):
-            own = course.root / "checks" / parts[-1]
-            if not own.is_file() or files.read(paths[path]) != own.read_bytes():
+        *above, folder, name = ("", *PurePosixPath(path).parts)
+        if folder == "checks" and name.endswith(".py") and lessons.isdisjoint(above):
+            own = course.root / "checks" / name
+            if not own.is_file() or not _are_alike(files.read(paths[path]), own.read_bytes()):
                 said.append(f"{_shown(path)} is not the course's own. It was not used.")
     return said
+
+
+def _are_alike(one: bytes, other: bytes) -> bool:
+    return plain_line_ends(one) == plain_line_ends(other)

@@ -44,16 +44,23 @@ def carry(course: Course, lesson: Lesson, given: str, prepare: Prepare) -> Outco
     `given` is the number of the earlier lesson, whose copy is in work/, or a folder. The starter
     grew out of the earlier lesson's solution: where the student's work differs from that, it stays.
 
-    Raises `CourseError` where there is no such work, or the copy cannot be written.
+    Raises `CourseError` where there is no such work, the copy that is there has work in it, or the
+    new one cannot be written.
     """
     folder, earlier = _source(course, lesson, given)
+    if lesson.work.is_dir() and copies.worked_on(lesson):
+        number = lesson.number
+        raise CourseError(
+            f"work/{lesson.folder} has work of yours in it: make lesson-{number} goes on with it. "
+            f"To begin anew, make reset-{number} first (it keeps what you had), then this again."
+        )
     sides = Sides(f"yours, from lesson {earlier.number}", f"starter of lesson {lesson.number}")
     ours, solution = take(folder), take(earlier.solution)
     if ours.files.keys().isdisjoint(solution.files):  # each of its files would be one more
         raise CourseError(f"{folder} holds no file of lesson {earlier.number}: name another.")
     _refuse_marks(ours, folder)
     merged = merge(solution, ours, take(lesson.starter), sides)
-    kept = copies.begin(lesson, merged.result, prepare)
+    kept = copies.begin(lesson, merged.result, prepare, carried=True)
     return Outcome((), merged.conflicts, kept)
 
 
@@ -108,7 +115,12 @@ def update(lesson: Lesson) -> Outcome | None:
     if base.with_plain_line_ends() == new.with_plain_line_ends():
         return None
     sides = Sides("yours", f"new starter of lesson {lesson.number}")
-    return _into_copy(lesson, base, new, sides, goes_back_to=new)
+    begun = copies.begun(lesson)
+    if begun == base:
+        begun = None
+    elif begun:  # with work from an earlier lesson, which goes on with the new starter too
+        begun = merge(base, begun, new, sides).result
+    return _into_copy(lesson, base, new, sides, goes_back_to=new, begun=begun)
 
 
 def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
@@ -174,7 +186,12 @@ def _restore(lesson: Lesson, came: Snapshot, written: dict[str, bytes | None]) -
 
 
 def _into_copy(
-    lesson: Lesson, base: Snapshot, theirs: Snapshot, sides: Sides, goes_back_to: Snapshot | None
+    lesson: Lesson,
+    base: Snapshot,
+    theirs: Snapshot,
+    sides: Sides,
+    goes_back_to: Snapshot | None,
+    begun: Snapshot | None = None,
 ) -> Outcome:
     """Merge what became of `base` in `theirs` into the student's copy, and keep the old one."""
     ours = take(lesson.work)
@@ -182,9 +199,9 @@ def _into_copy(
     merged = merge(base, ours, theirs, sides)
     changed, kept = _changed(ours, merged), None
     if changed:
-        kept = copies.revise(lesson, ours, merged.result, goes_back_to)
+        kept = copies.revise(lesson, ours, merged.result, goes_back_to, begun)
     elif goes_back_to:
-        copies.remember(lesson, lesson.work, goes_back_to)
+        copies.remember(lesson, lesson.work, goes_back_to, begun)
     return Outcome(changed, merged.conflicts, kept)
 
 

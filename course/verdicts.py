@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from course.snapshot import LARGEST_SOURCE
 
@@ -45,6 +45,13 @@ class CheckFailed(AssertionError):
         self.trace = trace
         end = "" if got.endswith(("?", "!")) else "."
         super().__init__(f"{did}: expected {expected}, got {got.rstrip('.')}{end}")
+
+    def with_env(self, env: dict[str, str]) -> Self:
+        """Return the same failure of a command, as one is typed that sets these variables."""
+        said = " ".join([*(f"{name}={value}" for name, value in env.items()), str(self)])
+        failure = type(self).__new__(type(self), said)
+        failure.trace = self.trace
+        return failure
 
 
 class ImportFailed(CheckFailed):

@@ -145,6 +145,7 @@ def _explain(printed: str) -> str:
     """Return in a sentence why the site could not be built, from Zensical's words."""
     found = _WARNING.findall(printed)
     if not found:
-        return f"The site could not be built: {printed.strip().splitlines()[-1]}"
+        said = printed.strip().rpartition("\n")[2]
+        return f"The site could not be built: {said or 'Zensical does not say why.'}"
     where = ", ".join(f"{what} (docs/{path}, line {line})" for what, path, line in found)
     return f"The site could not be built: {where}. Mend that, and run the same command again."

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course import copies
 from course.catalog import Course, Lesson, Task
 from course.errors import CourseError
 from course.job import die_with_parent
@@ -133,7 +134,8 @@ def _check(checker: Checker, lesson: Lesson, first: Task, pipe: Connection) -> N
     try:
         copy = take(lesson.work)
         pipe.send(Began(copy.digest))
-        checker.check_copy(lesson, copy, follower=Follower(first, pipe.send, pipe))
+        follower = Follower(first, pipe.send, pipe)
+        checker.check_copy(lesson, copy, follower=follower, begun=copies.begun(lesson))
         pipe.send(Ended())
     except Unwanted:
         pass

@@ -27,6 +27,7 @@ import redis as redis_client
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from course import sandbox
 from course.site import free_port
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ def browser() -> Iterator[Browser]:
         playwright.chromium.launch(executable_path=chromium, args=args) as browser,
     ):
         yield browser
+
+
+@pytest.fixture(scope="session")
+def isolated() -> None:
+    """A machine that can isolate a submission."""
+    program("bwrap", "bubblewrap")
+    if why_not := sandbox.missing():  # as where a system allows it to nobody
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
 
 
 @pytest.fixture(scope="session")

@@ -590,7 +590,15 @@ class TestMake:
         assert (ran.stdout, ran.stderr) == (command, "")
 
     @pytest.mark.parametrize(
-        "said", ["lesson-1 PROT=8000", "grade SUBMISSIONS=x RULE=y", "check-1 port=8000"]
+        "said",
+        [
+            "lesson-1 PROT=8000",
+            "grade SUBMISSIONS=x RULE=y",
+            "check-1 port=8000",
+            "check-1 PORT=8000",
+            "reset-4 FROM=3",
+            "docs PORT=9000",
+        ],
     )
     def test_a_variable_that_no_command_takes_stops_it(self, make, said):
         ran = make("PYTHON=./python", *said.split())
@@ -600,8 +608,12 @@ class TestMake:
 
     def test_it_knows_every_variable_that_a_command_takes(self):
         text = (ROOT / "Makefile").read_text("utf-8")
-        (known,) = re.findall(r"^takes = (.*)$", text, re.MULTILINE)
-        assert set(known.split()) == set(re.findall(r"\$\(([A-Z]+)\)", text))
+        used = dict(re.findall(r"^([a-z]+) = \$\(if .*?\b([A-Z]+)\)", text, re.MULTILINE))
+        known = dict(re.findall(r"^takes\.(\S+) = (.*)$", text, re.MULTILINE))
+        for target, recipe in re.findall(r"^([a-z][a-z%-]*):.*\n\t(.*)$", text, re.MULTILINE):
+            takes = {name for short, name in used.items() if f"$({short})" in recipe}
+            assert set(known.pop(target.removesuffix("-%"), "").split()) == takes, target
+        assert not known
 
     def test_alone_it_lists_every_target_and_needs_no_python(self, make):
         listed = re.findall(r"^  make (\S+) +\S", make("PYTHON=no-python").stdout, re.MULTILINE)

@@ -29,7 +29,7 @@ from course.merging import Merge, Sides, merge
 from course.progress import Progress
 from course.site import free_port
 from course.snapshot import STARTER, Snapshot, is_made, take
-from course.verdicts import PASSED, Verdict
+from course.verdicts import FAILED, NOT_ATTEMPTED, PASSED, Verdict
 
 NUMBERS = [lesson.number for lesson in load().lessons]
 GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
@@ -156,6 +156,13 @@ def newer_starter(course: Course) -> None:
     commit(course.root)
 
 
+def carried_before(course: Course) -> None:
+    """Let the copy of lesson 1 be as it was made, with work from lesson 0 in it."""
+    lesson = course.lesson(1)
+    copies.make(course.lesson(0), as_it_is)
+    copies.remember(lesson, lesson.work, take(lesson.starter), take(lesson.work))
+
+
 def written_by_mistake(course: Course) -> None:
     put_above(course.lesson(1).starter / "manage.py", "# By mistake.")
     (course.lesson(1).starter / "new.py").write_text("# New by mistake.\n")
@@ -164,7 +171,7 @@ def written_by_mistake(course: Course) -> None:
 ACTS: dict[str, tuple[Callable[[Course], object], Callable[[Course], object]]] = {
     "reset": (lambda _: None, lambda course: copies.reset(course.lesson(1), prepared)),
     "carry": (
-        lambda course: copies.make(course.lesson(0), as_it_is),
+        carried_before,
         lambda course: updates.carry(course, course.lesson(1), "0", prepared),
     ),
     "update": (newer_starter, lambda course: updates.update(course.lesson(1))),
@@ -409,8 +416,71 @@ def test_carry_from_another_structure(here: Course) -> None:
     )
 
 
+def test_carry_replaces_no_work(lesson: Lesson) -> None:
+    """A copy that was worked on stays, however it was begun, until it is reset."""
+    course = load(lesson.root)
+    copies.make(course.lesson(0), as_it_is)
+    change(course.lesson(0).work / "app.py", "It runs.", "It runs for me.")
+    for _ in range(2):
+        old = all_of(lesson.work)
+        with pytest.raises(CourseError, match=r"make lesson-1 goes on with it.* make reset-1 "):
+            updates.carry(course, lesson, "0", as_it_is)
+        assert all_of(lesson.work) == old
+        copies.reset(lesson, as_it_is)
+        assert not copies.worked_on(lesson)
+        updates.carry(course, lesson, "0", prepared)
+        assert not copies.worked_on(lesson)
+        updates.carry(course, lesson, "0", prepared)
+        put_above(lesson.work / "app.py", "# Mine.")
+
+
+def test_a_copy_of_which_nothing_is_known_may_have_been_worked_on(lesson: Lesson) -> None:
+    copies.reset(lesson, as_it_is)
+    (lesson.work / "instance").mkdir()
+    (lesson.work / "instance" / "todo.db").write_bytes(b"\0rows")
+    assert not copies.worked_on(lesson)
+    (lesson.work / STARTER).unlink()
+    assert copies.worked_on(lesson)
+
+
+def test_what_was_carried_is_known_after_an_update(here: Course) -> None:
+    lesson = here.lesson(1)
+    copies.make(here.lesson(0), as_it_is)
+    change(here.lesson(0).work / "app.py", "It runs.", "It runs for me.")
+    updates.carry(here, lesson, "0", as_it_is)
+    newer_starter(here)
+    assert updates.update(lesson)
+    begun = copies.begun(lesson)
+    assert begun
+    assert "# A newer line." in (begun.text("app.py") or "")
+    assert "It runs for me." in (begun.text("app.py") or "")
+    assert not copies.worked_on(lesson)
+
+
+def test_what_was_carried_is_no_attempt(here: Course, checker: NestedChecker) -> None:
+    """What differs from the starter by work of the lesson before is no work of this one's."""
+    before, lesson = here.lesson(3), here.lesson(4)
+    shutil.copytree(before.solution, before.work)
+    change(before.work / "App" / "ext.py", "busy_timeout = 10000", "busy_timeout = 9000")
+    change(before.work / "manage.py", '"""Make the tables that', '"""Make all tables that')
+    updates.carry(here, lesson, "3", as_it_is)
+    copy = take(lesson.work)
+
+    def states() -> dict[str, str]:
+        verdicts = checker.check_copy(lesson, copy, begun=copies.begun(lesson))
+        return {verdict.id: verdict.state for verdict in verdicts}
+
+    untouched = dict.fromkeys([task.id for task in lesson.tasks], NOT_ATTEMPTED)
+    assert states() == untouched
+    copy = copy.replacing("manage.py", "def create_db():\n", "def create_db():\n    print()\n")
+    assert states() == untouched | {"4.3": FAILED}
+
+
 def test_carry_keeps_the_copy_that_is_there(lesson: Lesson) -> None:
     course = load(lesson.root)
+    copies.reset(lesson, as_it_is)
+    (lesson.work / "instance").mkdir()
+    (lesson.work / "instance" / "todo.db").write_bytes(b"\0rows")
     old = all_of(lesson.work)
     copies.make(course.lesson(0), as_it_is)
     outcome = updates.carry(course, lesson, "0", prepared)

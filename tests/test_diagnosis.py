@@ -155,6 +155,8 @@ SERVED = (
 SHOW = BLUE + "@blue.get('/<int:id>')\ndef show(number): ..."
 GET = "    def get(self, todo_id): ..."
 RUN = "class Find({}):\n    def run(self): ...\n"
+SEED = "class Todo(db.Model):\n    def seed(self):\n        {} 1\n"
+GUARDED = "{}\n{}\ndef account(): ...\n"
 VIEW = "@app.route('/todos')\ndef add():\n    {}\n"
 CALLED = "from App import ext\next.init_ext(app)\n"
 GOT_404 = "GET /todos: expected status 200 OK, got status 404 Not Found."
@@ -486,6 +488,53 @@ PAIRS = [
         GOT_404,
     ),
     Pair(
+        "a name of another file",
+        "At its top, write: from App.ext import init_ext",
+        files(ext=INIT, factory="init_ext(app)"),
+        files(ext=INIT, todo=INIT, factory="init_ext(app)"),
+        NO_START,
+        "  App/__init__.py, line 1: init_ext(app)\n  NameError: name 'init_ext' is not defined",
+    ),
+    Pair(
+        "a name that the package passes on",
+        "from App.models import Todo",
+        files(models="from App.models.todo import Todo", todo=TODO, views="Todo.add()"),
+        files(models="", todo=TODO, views="Todo.add()"),
+        NO_START,
+        "  App/views/todos.py, line 1: Todo.add()\n  NameError: name 'Todo' is not defined",
+    ),
+    Pair(
+        "a module, and what is gone but called like one",
+        "from App.models import todo",
+        files(todo="def add(): ...", main="todo.add()"),
+        files(todo="def add(): ...", main="todo.add(todo.values())"),
+        NO_START,
+        "  App/views/main.py, line 1: todo.add()\n  NameError: name 'todo' is not defined",
+    ),
+    Pair(
+        "a name of Flask's",
+        "from flask import session",
+        files(views="session['visits'] = 1"),
+        files(views="session['visits'] = 1\nsession = {}"),
+        GOT_500,
+        "  App/views/todos.py, line 1, in home: session['visits'] = 1\n"
+        "  NameError: name 'session' is not defined",
+    ),
+    Pair(
+        "a generator that nobody runs",
+        "Todo.seed() (app.py, line 1) has a yield in it",
+        files(todo=SEED.format("yield"), app="Todo.seed(n)"),
+        files(todo=SEED.format("return"), app="Todo.seed(n)\ndef seed():\n    yield 1\n"),
+        "seed 30 where there is 1 row: expected 31 rows, got 1.",
+    ),
+    Pair(
+        "a guard above a route",
+        "@guard stands above @app.get in app.py, line 2",
+        app("GET account /account", app=GUARDED.format("@guard", "@app.get('/account')")),
+        app("GET account /account", app=GUARDED.format("@app.get('/account')", "@guard")),
+        "GET /account: expected a redirect to /login, got status 200 OK.",
+    ),
+    Pair(
         "a commit that is not called",
         "db.session.commit (App/models/todo.py, line 4) names the function",
         files(todo=TODO + "        db.session.commit\n"),
@@ -535,6 +584,35 @@ PAIRS = [
         "create_app(): expected the app, got TypeError: 'module' object is not callable.",
     ),
 ]
+
+
+GUEST = (
+    "  App/{}, line 9, in add: x = {}\n  AttributeError: 'NoneType' object has no attribute 'id'"
+)
+NO_TYPE = (
+    "{}python manage.py runserver -r -p 5000: expected the app to serve, got ValueError: "
+    "Unrecognized value for SESSION_TYPE: null."
+)
+
+
+def test_the_id_of_a_guest_and_that_of_another_nobody(course: Course) -> None:
+    diagnosis = Diagnosis(course.mistakes, copy_of({}))
+    for code in ("owner.id", "g.user.id"):
+        mended = diagnosis.mend(GOT_500, GUEST.format("models/todo.py", code), {})
+        assert f"write: {code} if {code.removesuffix('.id')} else None" in (mended or "")
+    assert diagnosis.mend(GOT_500, GUEST.format("views/todos.py", "user.id, todo.id"), {}) is None
+
+
+def test_a_session_that_is_not_wanted_and_one_whose_type_is_not_set(course: Course) -> None:
+    diagnosis = Diagnosis(course.mistakes, copy_of({}))
+    for store, told in (
+        ("cookie", "With SESSION_TYPE=cookie, Session(app) is not called: it is Flask's own"),
+        ("database", "With SESSION_TYPE=database, Session(app) is not called"),
+        ("memory", "SESSION_TYPE is not set"),
+    ):
+        said = NO_TYPE.format(f"SESSION_TYPE={store} ")
+        assert told in (diagnosis.mend(said, "", {}) or "")
+    assert "SESSION_TYPE is not set" in (diagnosis.mend(NO_TYPE.format(""), "", {}) or "")
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.id)

@@ -105,8 +105,10 @@ def wrong_in_make(command):
     """Return what make would not know of a command: its targets, and its variables."""
     makefile = (COURSE.root / "Makefile").read_text("utf-8")
     targets = re.findall(r"^([a-z%-]+):", makefile, re.M)
-    (variables,) = re.findall(r"^takes = (.+)$", makefile, re.M)
-    for word in re.split(r"[#;&|]", command)[0].split():
+    takes = dict(re.findall(r"^takes\.(\S+) = (.+)$", makefile, re.M))
+    words = re.split(r"[#;&|]", command)[0].split()
+    variables = " ".join(takes.get(re.sub(r"-(\d+|N)$", "", word), "PYTHON") for word in words)
+    for word in words:
         name, is_given, _ = word.partition("=")
         if is_given and name not in variables.split():
             yield f"there is no variable {name}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -20,16 +22,15 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, tracked_files, until
-from services import program
 
-from course import checker, diffs, files, grading, reports, sandbox, submissions
+from course import checker, diffs, files, grading, reports, submissions
 from course.catalog import Course
 from course.errors import CourseError
 from course.grading import GRADED, TAMPERED, Grade, Grader, file_name
@@ -218,14 +219,6 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def isolated() -> None:
-    """A machine that can isolate a submission."""
-    program("bwrap", "bubblewrap")
-    if why_not := sandbox.missing():  # as where a system allows it to nobody
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why_not)
-
-
-@pytest.fixture(scope="module")
 def graded(
     isolated: None, course: Course, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Class]:
@@ -382,6 +375,14 @@ def test_a_zip_is_read_wherever_the_lesson_is(
     assert (work.tampered, work.left_out) == ([], [])
 
 
+def test_a_folder_in_a_zip_of_windows_is_no_file(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    files = {f"work/{APP}": b"x = 1", f"work/{LESSON}/static/": b""}
+    _zip(tmp_path / "ada.zip", {name.replace("/", "\\"): data for name, data in files.items()})
+    assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_a_tar_is_read(mode: str, read: Callable[[str], Work], tmp_path: Path) -> None:
     _tar(tmp_path / "ada.tar.gz", (_member(APP), b"x = 1"), mode=mode)
@@ -396,10 +397,10 @@ def test_work_comes_before_the_courses_own_folders(
     assert read("ada.zip").copies[0].files == {"app.py": b"c/work"}
 
 
-def _repository(tree: Path) -> Path:
+def _repository(tree: Path, text: str = "x = 1") -> Path:
     """Make a repository with a lesson in its one commit."""
-    (tree / LESSON).mkdir(parents=True)
-    (tree / APP).write_text("x = 1", "utf-8")
+    (tree / LESSON).mkdir(parents=True, exist_ok=True)
+    (tree / APP).write_text(text, "utf-8")
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Done"]):
         subprocess.run(["git", *words], cwd=tree, check=True)
@@ -509,6 +510,34 @@ def test_a_repository_of_nearly_the_same_name_is_not_read(
         read("eve")
 
 
+@pytest.mark.parametrize("said", ["* export-ignore", "*.py export-subst", "*.py text eol=crlf"])
+def test_a_repository_has_no_say_in_how_it_is_read(
+    said: str, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    tree = tmp_path / "ada"
+    for folder in (tree, tree / LESSON):
+        folder.mkdir()
+        (folder / ".gitattributes").write_text(f"{said}\n", "utf-8")
+    _repository(tree, "x = '$Format:%s$'\n")
+    shutil.rmtree(tree / LESSON)
+    (tree / ".gitattributes").unlink()
+    assert read("ada").copies[0].files["app.py"] == b"x = '$Format:%s$'\n"
+
+
+def test_of_a_repository_no_more_is_read_than_a_submission_may_have(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    """It has 10**10 files: of their names alone no machine could keep a list."""
+    _git_bomb(tmp_path / "ada", size=1, levels=10)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, before[1]))
+    try:
+        with pytest.raises(Unreadable, match="Unpacked, it has more than 64 MiB"):
+            read("ada")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def test_what_leads_outside_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
     outside = ["../../up.py", "/etc/passwd", "C:\\windows.py", f"{LESSON}/../../up.py"]
     _zip(
@@ -576,6 +605,16 @@ def test_a_name_that_no_file_can_have_is_left_out(
     ] * 2
 
 
+@pytest.mark.parametrize("name", [".git./x", ".GIT", "a/git~1/x", ".git ", "Git~1..", ".git:a"])
+def test_a_name_that_git_refuses_hides_no_change(
+    name: str, read: Callable[[str], Work], tmp_path: Path, course: Course
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"x = 1\n", f"{LESSON}/{name}": b""})
+    work = read("ada.zip")
+    assert work.left_out == [f"'{LESSON}/{name}' is no name for a file of a lesson."]
+    assert "+x = 1\n" in diffs.changes(take(course.lesson(0).starter), work.copies[0])
+
+
 def test_a_folder_has_gone_whatever_is_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "-rf"
     closed = folder / "closed" / "inside"
@@ -611,6 +650,17 @@ def test_links_and_devices_are_left_out(read: Callable[[str], Work], tmp_path: P
         assert len(work.left_out) == number, work.left_out
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_a_file_that_is_there_again_as_none_is_read(
+    kind: bytes, read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    again = _member(APP, kind, "nowhere")
+    _tar(tmp_path / "ada.tar", (_member(APP), b"x = 1"), (again, b""), mode="w")
+    work = read("ada.tar")
+    assert work.copies[0].files == {"app.py": b"x = 1"}
+    assert work.left_out == [f"'{APP}' is a link or a special file."]
+
+
 def _bomb(path: Path) -> None:
     zeros = io.BytesIO(bytes(ARCHIVE_LIMIT))
     with tarfile.open(path, "w:gz") as archive:
@@ -628,17 +678,24 @@ def _git(folder: Path, *words: str, data: bytes = b"") -> str:
     return done.stdout.decode().strip()
 
 
-def _git_bomb(path: Path) -> None:
+def _git_bomb(path: Path, size: int = 1_000_000, levels: int = 4) -> None:
     """Make a repository of which each file is the same one: 10 GB, in a few KB."""
     _empty_repository(path)
-    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(1_000_000))
+    blob = _git(path, "hash-object", "-w", "--stdin", data=bytes(size))
     entries = [f"100644 blob {blob}\tf{n}" for n in range(10)]
-    for _ in range(4):
+    for _ in range(levels):
         tree = _git(path, "mktree", data="\n".join(entries).encode())
         entries = [f"040000 tree {tree}\t{n}" for n in range(10)]
     tree = _git(path, "mktree", data=f"040000 tree {tree}\t{LESSON}".encode())
     who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Done"))
+
+
+def _empty_commit(path: Path) -> None:
+    _empty_repository(path)
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    tree = _git(path, "mktree")
+    _git(path, "update-ref", "HEAD", _git(path, *who, "commit-tree", tree, "-m", "Begin"))
 
 
 def _huge_number(path: Path) -> None:
@@ -674,6 +731,7 @@ UNREADABLES: dict[str, tuple[Callable[[Path], object], str]] = {
     "some.7z": (lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c"), "7z archive.* Ask for a zip"),
     "empty.zip": (lambda path: path.write_bytes(b""), "an empty file"),
     "empty": (lambda path: path.mkdir(), "is empty"),
+    "nothing": (_empty_commit, "^It is empty.$"),
     "bare": (_empty_repository, "no commit"),
     "flat.zip": (lambda path: _zip(path, {"app.py": b""}), "'app.py', without a lesson's folder"),
     "wrapped.zip": (
@@ -753,8 +811,20 @@ def test_an_archive_of_the_whole_course_may_have_its_venv(
     files = {f"work/{APP}": b"x = 1", ".venv/lib/large.so": large}
     _zip(tmp_path / "ada.zip", files, zipfile.ZIP_STORED)
     _tar(tmp_path / "bob.tgz", *((_member(name), data) for name, data in files.items()))
-    for name in ("ada.zip", "bob.tgz"):
+    shutil.copy(tmp_path / "ada.zip", tmp_path / "eve.zip")
+    _as_large(tmp_path / "eve.zip")
+    for name in ("ada.zip", "bob.tgz", "eve.zip"):
         assert read(name).copies[0].files == {"app.py": b"x = 1"}
+
+
+def _as_large(path: Path) -> None:
+    """Give a zip the records of a large one, which say where the list is once more."""
+    data = path.read_bytes()
+    start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
+    entries = int.from_bytes(data[-12:-10], "little")
+    first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, entries, entries, size, start)
+    second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
+    path.write_bytes(data[:-22] + first + second + data[-22:])
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -763,12 +833,8 @@ def test_the_list_of_a_zip_is_bounded_before_it_is_read(
 ) -> None:
     """For each entry, zipfile makes an object of a kilobyte, and a list needs 46 bytes for one."""
     _zip(tmp_path / "ada.zip", {APP: b"x = 1"} | {f"{n}": b"" for n in range(30)})
-    data = (tmp_path / "ada.zip").read_bytes()
-    if large:  # the records of a large archive, which say where the list is once more
-        start, size = (int.from_bytes(data[at:][:4], "little") for at in (-6, -10))
-        first = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 31, 31, size, start)
-        second = b"PK\6\7" + struct.pack("<LQL", 0, len(data) - 22, 1)
-        (tmp_path / "ada.zip").write_bytes(data[:-22] + first + second + data[-22:])
+    if large:
+        _as_large(tmp_path / "ada.zip")
     assert read("ada.zip").copies[0].files == {"app.py": b"x = 1"}
     monkeypatch.setattr(submissions, "ENTRIES_LIMIT", 2)
     monkeypatch.setattr(zipfile, "ZipFile", None)
@@ -800,6 +866,58 @@ def test_a_copy_for_the_terminal_is_the_only_one(tmp_path: Path, course: Course)
     assert submissions.copy_in(tmp_path / "ada", lesson, course).text("app.py") == "x = 1"
     with pytest.raises(CourseError, match=f"more than one {LESSON}, such as 'ada/work/{LESSON}/'"):
         submissions.copy_in(tmp_path, lesson, course)
+
+
+def test_a_folder_that_cannot_be_read_is_said(
+    read: Callable[[str], Work], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold anything, and root can read it anywhere: so the system's answer is ours here."""
+    _lesson(tmp_path / "ada", SOLUTION)
+    secret = tmp_path / "ada" / LESSON / "views"
+    secret.mkdir()
+    scandir = os.scandir
+
+    def forbid(path: Any) -> Any:
+        if os.fspath(path) == str(secret):
+            raise PermissionError(13, "Permission denied", str(secret))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbid)
+    with pytest.raises(Unreadable, match="The folder 'views' cannot be read: Permission denied"):
+        read("ada")
+
+
+def test_a_hook_of_pythons_is_left_out(read: Callable[[str], Work], tmp_path: Path) -> None:
+    """Where Python starts in a folder with such a file, it may run a line of it."""
+    _lesson(tmp_path / "ada", SOLUTION)
+    (tmp_path / "ada" / LESSON / "x.pth").write_text("import os", "utf-8")
+    work = read("ada")
+    assert "x.pth" not in work.copies[0].files
+    assert len(work.tampered) == 1
+    assert "x.pth" in work.tampered[0]
+
+
+def test_of_a_file_that_is_a_folder_too_the_folder_stays(
+    read: Callable[[str], Work], tmp_path: Path
+) -> None:
+    _zip(tmp_path / "ada.zip", {APP: b"", f"{LESSON}/a": b"1", f"{LESSON}/a/b": b"2"})
+    assert read("ada.zip").copies[0].files == {"app.py": b"", "a/b": b"2"}
+
+
+def test_a_package_named_checks_is_the_students_own(
+    read: Callable[[str], Work], course: Course, tmp_path: Path
+) -> None:
+    _lesson(tmp_path / "ada" / "work", SOLUTION)
+    own = tmp_path / "ada" / "work" / LESSON / "checks"
+    own.mkdir()
+    (own / "titles.py").write_text("x = 1", "utf-8")
+    (tmp_path / "ada" / "checks").mkdir()
+    for check in (course.root / "checks").glob("*.py"):  # as a checkout on Windows has them
+        data = check.read_bytes().replace(b"\n", b"\r\n")
+        (tmp_path / "ada" / "checks" / check.name).write_bytes(data)
+    work = read("ada")
+    assert work.tampered == []
+    assert work.copies[0].files["checks/titles.py"] == b"x = 1"
 
 
 def test_litter_is_no_submission(tmp_path: Path, course: Course) -> None:
@@ -892,16 +1010,15 @@ def test_what_a_report_shows_is_bounded(
     assert [len(found.notes), found.notes[-1]] == [grading.NOTES_LIMIT + 1, "And 10 more."]
 
 
-def test_a_copy_that_cannot_be_written_costs_its_own_lesson(course: Course, tmp_path: Path) -> None:
-    """A folder of the name that a file of the starter has: no disk can have both."""
+def test_a_folder_in_the_place_of_the_app_is_handed_in(course: Course, tmp_path: Path) -> None:
+    """No disk can have both: what the student has done counts."""
     folder = tmp_path / "in" / "ada" / LESSON / "app.py"
     folder.mkdir(parents=True)
     (folder / "x.py").touch()
     grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
     (found,) = grader.grade(find(tmp_path / "in", course))
-    assert {task.state for task in found.lessons[0].tasks} == {CRASHED}
-    assert found.lessons[0].diff.startswith("There is no diff: ")
-    assert all("It could not be checked" in task.message for task in found.lessons[0].tasks)
+    assert {task.state for task in found.lessons[0].tasks} == {IMPORT_ERROR}
+    assert "app.py/x.py" in found.lessons[0].diff
 
 
 def test_no_two_submissions_have_one_file(course: Course, tmp_path: Path) -> None:
@@ -957,10 +1074,10 @@ def test_going_on_does_nothing_again(graded: Class, course: Course) -> None:
 # The command.
 
 
-def grade(*args: object) -> subprocess.CompletedProcess[str]:
+def grade(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "course", "grade", *map(str, args)],
-        cwd=ROOT, capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | env,
     )  # fmt: skip
 
 
@@ -1130,6 +1247,47 @@ def test_what_is_found_before_the_end_counts(
         assert {task.state for task in second.tasks} == {state}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "checks/test_03_sqlalchemy.py",
+        "course/site.py",
+        "lessons/course.toml",
+        "lessons/03_sqlalchemy/manage.py",
+        "requirements.txt",
+        "constraints.txt",
+    ],
+)
+def test_what_a_verdict_depends_on_has_each_submission_graded_again(
+    path: str, course: Course, tmp_path: Path
+) -> None:
+    for name in ("checks", "course", "lessons"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(course.root / name, tmp_path / name, ignore=ignored)
+    for name in ("requirements.txt", "constraints.txt"):
+        shutil.copy(course.root / name, tmp_path)
+    here = replace(course, root=tmp_path)
+    before = grading._release(here, Rules(), True)
+    assert grading._release(here, Rules(), True) == before
+    with (tmp_path / path).open("a") as file:
+        file.write("\n# mended\n")
+    assert grading._release(here, Rules(), True) != before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_what_reads_a_submission_is_bounded_and_ends_with_the_grader(
+    course: Course, tmp_path: Path
+) -> None:
+    def tell_bounds(tell: Tell) -> None:
+        dies_by = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(dies_by))  # PR_GET_PDEATHSIG
+        tell({"notes": [str(resource.getrlimit(resource.RLIMIT_AS)), str(dies_by.value)]})
+
+    bounds = str((grading.MEMORY_LIMIT, grading.MEMORY_LIMIT))
+    for found in _grades(course, tmp_path, tell_bounds):
+        assert found.notes == [bounds, str(int(signal.SIGKILL))]
+
+
 def test_the_checks_of_earlier_lessons_have_one_end(
     course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1156,6 +1314,45 @@ def test_what_is_in_the_way_of_a_starter_costs_its_own_tasks_alone(
     with ForkServers() as servers:
         tasks = checker.Checker(course, servers).check_copy(lesson, copy)
     assert not [task.message for task in tasks if "a mistake of ours" in task.message]
+
+
+def test_a_diff_that_could_not_be_made_is_made_the_next_time(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lesson(tmp_path / "class" / "ada", SOLUTION)
+    found = find(tmp_path / "class", course)
+    grader = Grader(course, Rules(), tmp_path / "kept", sandboxed=False)
+    with monkeypatch.context() as broken:
+        broken.setenv("PATH", str(tmp_path))  # where no git is
+        (first,) = grader.grade(found)
+    (second,) = grader.grade(found)
+    for grade, diff, key in ((first, "There is no diff", False), (second, "diff --git", True)):
+        assert {task.state for task in grade.lessons[0].tasks} == {PASSED}
+        assert grade.lessons[0].diff.startswith(diff)
+        assert bool(grade.key) == key
+        report = reports.Report(course, Rules(), [grade], "")
+        assert report.unfinished == ([] if key else ["ada"])
+
+
+def test_without_git_nothing_is_begun(tmp_path: Path) -> None:
+    _lesson(tmp_path / "class" / "ada", SOLUTION)
+    done = grade(tmp_path / "class", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "git is needed for this, and it is not installed" in done.stderr
+    assert not (tmp_path / "class.graded").exists()
+
+
+def test_who_is_killed_from_elsewhere_is_not_late(course: Course, tmp_path: Path) -> None:
+    """As by a system that is out of memory."""
+
+    def die(tell: Tell) -> None:
+        tell({"due": [0]})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for found in _grades(course, tmp_path, die):
+        assert {task.state for task in found.lessons[0].tasks} == {CRASHED}
+        assert "What checks it has ended (signal 9)" in found.lessons[0].tasks[0].message
+        assert reports.Report(course, Rules(), [found], "").unfinished == [found.name]
 
 
 def test_what_could_not_be_checked_is_graded_again(

@@ -134,6 +134,12 @@ def test_what_cannot_be_compiled_is_left_as_it_is(source: bytes) -> None:
     assert added == {f"__pycache__/right.{sys.implementation.cache_tag}.pyc"}
 
 
+def test_a_name_that_leaves_no_room_for_a_compiled_ones_is_left_alone(tmp_path: Path) -> None:
+    copy = Snapshot({"n" * 252 + ".py": b"1", "字" * 80 + ".py": b"1"})
+    assert compiled(copy) == copy
+    compiled(copy).write(tmp_path / "copy")
+
+
 def test_a_copy_is_prepared_once_for_all_the_lessons_that_it_is_asked_for(
     course: Course, checker: Checker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

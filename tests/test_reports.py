@@ -219,6 +219,14 @@ def test_the_table_of_grades_opens_in_excel(report: Report, tmp_path: Path) -> N
     assert b'\n"a;=1+1","' in table
 
 
+@pytest.mark.parametrize("first", "=+-@\t\r")
+def test_no_name_is_a_formula(first: str, report: Report, tmp_path: Path) -> None:
+    report.grades[0].name = f"{first}cmd()"
+    write(report, tmp_path)
+    with (tmp_path / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert f"'{first}cmd()" in [row["submission"] for row in csv.DictReader(file)]
+
+
 # The terminal.
 
 

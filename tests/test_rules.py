@@ -51,7 +51,7 @@ LATE = '[late]\ndue = 2026-11-22T20:00:00Z\npercent_a_day = {}\nsubmitted = "{}"
 @pytest.fixture
 def rules(course: Course, tmp_path: Path) -> Rules:
     (tmp_path / "times.csv").write_text(TIMES, "utf-8")
-    (tmp_path / "rules.toml").write_text(RULES, "utf-8")
+    (tmp_path / "rules.toml").write_text(RULES, "utf-8-sig")  # as Windows' editor saves it
     return load(tmp_path / "rules.toml", course, NAMES)
 
 
@@ -149,7 +149,8 @@ def test_items_say_what_most_were_told(rules: Rules, course: Course) -> None:
         ("late = 3", "late is no table"),
         (LATE.format(101, "times.csv"), "percent_a_day is at most 100, not 101."),
         ("[late]\ndue = 2026-11-22T20:00:00Z", "late needs percent_a_day"),
-        ('[late]\ndue = 2026-11-22\npercent_a_day = 1\nsubmitted = "t.csv"', "with a time"),
+        ('[late]\ndue = 2026-11-22\npercent_a_day = 1\nsubmitted = "t.csv"', "a time and a zone"),
+        (LATE.format(1, "t.csv").replace("Z", ""), "a time and a zone"),
         (LATE.format(1, "."), "cannot be read"),
         ("lessons = [", "rules.toml is no TOML file: "),
         ("a = " + "[" * 9999, "rules.toml is no TOML file: "),

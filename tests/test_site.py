@@ -852,7 +852,7 @@ def refused(call):
 
 for number in (1, os.getppid()):
     for path in ("mem", "fd/0", "fd/1"):
-        print(refused(lambda: open(f"/proc/{number}/{path}", "r+b")))
+        print(refused(lambda: open(f"/proc/{number}/{path}", "rb")))
 limits = [getattr(resource, name) for name in ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_FSIZE")]
 for limit in limits:
     most = resource.getrlimit(limit)[1]
@@ -912,9 +912,6 @@ app.run()
         "for n in range(20_001): open(f'/dev/shm/{n}', 'w').close()",
         "for n in range(10):\n    file = open(str(n), 'wb'); files = globals().get('files', [])\n"
         "    files.append(file); os.posix_fallocate(file.fileno(), 0, 50 << 20); os.remove(str(n))",
-        "import mmap\nfor _ in range(5):\n    if os.fork() == 0:\n"
-        "        shared = mmap.mmap(-1, 400 << 20)\n"
-        "        for page in range(0, 400 << 20, 4096): shared[page] = 1\n        break",
         "import threading\nthreading.stack_size(65536)\n"
         "for _ in range(500): threading.Thread(target=time.sleep, args=(60,)).start()",
         "import ctypes, platform, threading\nos.fork()\n\ndef fill():\n"
@@ -943,7 +940,7 @@ def test_root_cannot_change_the_system_from_inside(distrusted: tuple[Site, Path]
 
 def test_a_program_cannot_look_into_what_watches_over_it(distrusted: tuple[Site, Path]) -> None:
     site, _ = distrusted
-    look = "import os\nopen('/proc/self/mem', 'r+b')\nopen(f'/proc/{os.getppid()}/mem', 'r+b')\n"
+    look = "import os\nopen('/proc/self/mem', 'rb')\nopen(f'/proc/{os.getppid()}/mem', 'rb')\n"
     site.write("look.py", look)
     with pytest.raises(CheckFailed, match=r"Permission denied: '/proc/\d"):
         site.run("look.py").exits(0)

@@ -19,7 +19,8 @@ manager = Manager(app)
 manager.add_command("db", MigrateCommand)
 manager.add_command("runserver", Server(app.config["HOST"], app.config["PORT"], threaded=True))
 manager.add_command("urls", ShowUrls)
-manager.add_command("shell", Shell(make_context=lambda: dict(app=app, Todo=models.Todo)))
+names = dict(app=app, Todo=models.Todo, User=models.Member)
+manager.add_command("shell", Shell(make_context=lambda: names))
 
 
 @manager.option("-n", "--limit", type=int, default=None)
