@@ -145,8 +145,6 @@ def rescue(lesson: Lesson, prepare: Prepare) -> Outcome | None:
     if not files:  # what was only deleted is mended, and not deleted in the copy
         _restore(lesson, came, written)
         return Outcome((), (), None)
-    if lesson.work.is_dir():
-        _refuse_marks(take(lesson.work), lesson.work)
     theirs = Snapshot(came.files | files)
     rescued = copies.keep(lesson, theirs)
     try:

@@ -22,7 +22,7 @@ import pytest
 from conftest import NestedChecker, until
 from test_commands import finish, get, run, said, serving
 
-from course import copies, diffs, markers, release, updates
+from course import copies, diffs, markers, release, snapshot, updates
 from course.catalog import Course, Lesson, load
 from course.errors import CourseError
 from course.merging import Merge, Sides, merge
@@ -351,6 +351,14 @@ def test_a_command_waits_for_another(lesson: Lesson, monkeypatch: pytest.MonkeyP
         assert reset.result() == kept(lesson)[0]
 
 
+def test_the_name_that_a_killed_command_took_is_not_free(lesson: Lesson) -> None:
+    """Else two swaps would have one folder, and what is there would be taken for the other's."""
+    path = lesson.work.with_name(f"{lesson.folder}.2026-01-01T10-00-00")
+    assert copies._free(path) == path
+    path.with_name(f".new-{path.name}").mkdir()
+    assert copies._free(path) == path.with_name(f"{path.name}.2")
+
+
 # lesson N --from
 
 
@@ -498,6 +506,15 @@ def test_carry_from_a_folder(here: Course, tmp_path: Path) -> None:
     assert take(lesson.work) == take(lesson.starter)
 
 
+def test_carry_from_a_copy_with_both_sides_of_a_merge(here: Course) -> None:
+    before, lesson = here.lesson(1), here.lesson(2)
+    copies.make(before, as_it_is)
+    put_above(before.work / "app.py", "<<<<<<< yours")
+    with pytest.raises(CourseError, match=r"01_script/app\.py, line 1, still has both sides"):
+        updates.carry(here, lesson, "1", as_it_is)
+    assert not lesson.work.exists()
+
+
 def test_carry_from_a_folder_whose_name_is_a_number(home: Path, here: Course) -> None:
     shutil.copytree(here.lesson(1).solution, home / "2026112811")
     port = free_port()
@@ -603,6 +620,17 @@ def test_update_merges_the_new_starter_and_leaves_all_else(lesson: Lesson) -> No
     again = updates.update(lesson)  # the old copy goes back to the old starter
     assert again
     assert again.changed == outcome.changed
+
+
+def test_update_copies_nothing_that_python_keeps_for_itself(lesson: Lesson) -> None:
+    (lesson.work / "__pycache__").mkdir()
+    (lesson.work / "__pycache__" / "app.cpython-311.pyc").touch()
+    newer_starter(load(lesson.root))
+    outcome = updates.update(lesson)
+    assert outcome
+    assert outcome.kept
+    assert (outcome.kept / "__pycache__").is_dir()
+    assert not (lesson.work / "__pycache__").exists()
 
 
 def test_update_with_a_conflict(lesson: Lesson) -> None:
@@ -737,6 +765,12 @@ def test_line_ends_as_on_windows() -> None:
     assert merged(base, untouched, base).result.files["a.py"] == untouched
 
 
+def test_lines_end_as_most_of_them_do() -> None:
+    base = "one\ntwo\nthree\nfour\nfive\n"
+    found = merged(base, base.replace("one\n", "mine\r\n"), base.replace("five", "5"))
+    assert found.result.files["a.py"] == b"mine\ntwo\nthree\nfour\n5\n"
+
+
 def test_what_is_no_text_is_not_mixed() -> None:
     found = merged(b"\0\r\n1", b"\0\r\n2", b"\0\r\n3")
     assert found.result.files == {"a.py": b"\0\r\n2"}
@@ -812,6 +846,7 @@ def test_rescue_with_a_conflict(lesson: Lesson) -> None:
     change(lesson.starter / "app.py", "It runs.", "It was here again.")
     assert "still has both sides" in run(lesson.root, "rescue", "1", code=2)
     assert "again" in (lesson.starter / "app.py").read_text("utf-8")
+    assert len(by_mistake(lesson)) == 1  # the one of the first time
 
 
 def test_rescue_of_what_was_deleted(lesson: Lesson) -> None:
@@ -1067,6 +1102,16 @@ def test_progress_after_an_update_and_a_reset(lesson: Lesson) -> None:
     assert Progress(course).next_task(lesson) == lesson.tasks[0]
 
 
+def test_verdicts_are_of_one_starter_and_of_one_set_of_packages(lesson: Lesson) -> None:
+    progress, copy = Progress(load(lesson.root)), take(lesson.work)
+    pins = [lesson.root / name for name in ("requirements.txt", "constraints.txt")]
+    for file in (lesson.starter / "app.py", *pins):
+        progress.remember(lesson, copy, verdicts(lesson))
+        assert progress.verdicts(lesson, copy)
+        put_above(file, "# Newer.")
+        assert progress.verdicts(lesson, copy) is None
+
+
 def test_memory_that_cannot_be_written(lesson: Lesson) -> None:
     (lesson.work.parent / ".progress.json").mkdir()
     assert "Hint 2 of 2" in run(lesson.root, "hint", "1")  # else the second would never come
@@ -1097,6 +1142,18 @@ def test_diff_of_a_copy_with_line_ends_as_on_windows(lesson: Lesson) -> None:
     text = diffs.yours(lesson, take(lesson.work))
     assert len(re.findall(r"^@@ ", text, re.M)) == 1
     assert "\r" not in text
+
+
+def test_names_count_for_the_size_of_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program can make many of them, and long ones, of files that are empty."""
+    monkeypatch.setattr(snapshot, "SIZE_LIMIT", 1000)
+    for number in range(6):
+        assert len(take(tmp_path).files) == number
+        (tmp_path / f"{number}{199 * 'a'}").touch()
+    with pytest.raises(CourseError, match="which no lesson needs"):
+        take(tmp_path)
 
 
 def test_the_starter_beside_a_copy_is_not_the_students() -> None:

@@ -17,7 +17,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -27,12 +27,15 @@ import pytest
 from conftest import ROOT, until
 
 from course import copies
-from course.catalog import Lesson, load
+from course.catalog import Lesson, Task, load
 from course.progress import Progress
 from course.release import pins
 from course.site import free_port
 from course.snapshot import take
+from course.terminal import Terminal
 from course.verdicts import NOT_ATTEMPTED, PASSED
+from course.watch import Watch
+from course.worker import Began, Worker
 
 MAIN = "from course.cli import main; main()"
 NEW_SCREEN = "\x1b[H\x1b[J"
@@ -363,6 +366,23 @@ def test_a_change_that_only_the_content_tells(
     it.shows("✗ 1.1", "Checked at")
 
 
+def test_a_change_that_the_worker_alone_has_seen(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file was changed, and changed back between two looks: what is found is not of it now."""
+    copies.make(lesson, lambda copy: copy)
+    asked: list[Task] = []
+    monkeypatch.setattr(Worker, "__init__", lambda self: None)
+    monkeypatch.setattr(Worker, "ask", lambda self, task: asked.append(task))
+    it = Watch(load(lesson.root), lesson, Worker(), Terminal(), None)
+    it._look()
+    assert len(asked) == 1
+    it._hear(Began("another digest"))
+    assert len(asked) == 2
+    it._hear(Began(take(lesson.work).digest))
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize(
     "name",
     ["instance/todo.db", "todo.sqlite3-wal", "__pycache__/app.pyc", ".app.py.swp", "app.py~"],
@@ -610,9 +630,11 @@ def test_a_copy_that_is_reset(watching: Callable[..., Watching], lesson: Lesson)
     save(lesson, "one", "two")
     it.shows("2 of 3", "Checked at")
     assert copies.is_used(lesson)
-    copies.reset(lesson, lambda copy: copy)
+    old = copies.reset(lesson, lambda copy: copy)
     it.shows("work/01_small is another folder now.", "0 of 3", "· 1.1", "Checked at")
     assert copies.is_used(lesson)
+    assert old
+    assert not copies.is_used(replace(lesson, folder=old.name))
     it.press("q")
     assert it.ends() == 0
     assert not copies.is_used(lesson)
