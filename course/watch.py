@@ -87,6 +87,7 @@ class Served:
                     serving.serve(self._course, self._lesson, folder, self._port, console.say)
                 except (CourseError, FileNotFoundError) as error:
                     console.say(str(error))  # it is gone, and may come back
+                time.sleep(TICK)
                 while not folder.is_dir():
                     time.sleep(TICK)
 
