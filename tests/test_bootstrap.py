@@ -567,6 +567,7 @@ class TestMake:
             ("lesson-1 PORT=8000", "[lesson][1][--port][8000]"),
             ("lesson-x", "[lesson][x]"),
             ("solution-2 PORT=8000", "[solution][2][--port][8000]"),
+            ("lesson-1 PORT=8'0", "[lesson][1][--port][8'0]"),
             ("watch-1", "[watch][1]"),
             ("watch-1 SERVE=1 PORT=8000", "[watch][1][--serve][--port][8000]"),
             ("check", "[check]"),
