@@ -1009,7 +1009,7 @@ class _RedisConnection(socketserver.StreamRequestHandler):
     def number(self, line: bytes, most: int) -> int:
         """Return the number after the first letter of a line. Raises `ValueError` above `most`."""
         number = int(line[1:])
-        if not 0 < number <= most:
+        if not 0 <= number <= most:
             raise ValueError
         return number
 

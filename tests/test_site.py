@@ -502,9 +502,11 @@ def test_a_small_redis_keeps_only_so_much(site: Site) -> None:
         for name, said in ((b"a", b"+OK\r\n"), (b"b", b"-OOM the memory is full\r\n")):
             client.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\n%s\r\n$600000\r\n%s\r\n" % (name, half))
             assert client.recv(100) == said
+        client.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$0\r\n\r\n")
+        assert client.recv(100) == b"+OK\r\n"
         client.sendall(b"*1\r\n$4\r\nPING\r\n")
         assert client.recv(100) == b"+PONG\r\n"
-    assert redis.kept.keys() == {b"a"}
+    assert redis.kept.keys() == {b"a", b"c"}
 
 
 def test_a_clock_that_a_busy_machine_starts_late_is_not_taken_for_a_shared_one(
